@@ -103,7 +103,9 @@ class InvalidProjectError(TheDataError):
     code = "invalid_project"
     exit_code = ExitCode.INVALID_PROJECT
 
-    def __init__(self, problems: Sequence[Problem], *, hint: str = "`thedata schema` prints every allowed field") -> None:
+    def __init__(
+        self, problems: Sequence[Problem], *, hint: str = "`thedata schema` prints every allowed field"
+    ) -> None:
         self.problems = tuple(sorted(set(problems)))
         count = len(self.problems)
         super().__init__(

@@ -1,0 +1,46 @@
+"""Routes: where the messages of a stream go. The pure form of `pipelines/*.yaml`, references resolved."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from thedata_cli.component_api.contracts import Contract
+from thedata_cli.errors import SourcePosition
+from thedata_cli.plan.resources import ResourceId
+
+
+@dataclass(frozen=True)
+class Route:
+    """One stream to one table.
+
+    A pipeline with two tables is two routes, so that a store that is down holds up only itself.
+
+    Attributes:
+        pipeline: Name of the pipeline.
+        stream: The stream that is read.
+        subject: Filter on the stream's subjects; empty means all of them.
+        contract: What the messages must look like.
+        table: The table that is written.
+        dead_letter_stream: The stream that gets what the contract or the table does not accept.
+        max_batch: Messages in one write, at most.
+        max_wait_s: Seconds that a message waits for its batch to fill, at most.
+        position: Where the pipeline declares this table.
+    """
+
+    pipeline: str
+    stream: ResourceId
+    subject: str
+    contract: Contract
+    table: ResourceId
+    dead_letter_stream: str
+    max_batch: int
+    max_wait_s: float
+    position: SourcePosition | None = None
+
+    @property
+    def consumer(self) -> str:
+        """Name of the durable consumer that keeps this route's progress.
+
+        It names pipeline, engine and table: `departures-questdb-departures`.
+        """
+        return f"{self.pipeline}-{self.table.component}-{self.table.name}"

@@ -1,0 +1,1 @@
+"""The data plane: moves messages from streams to tables."""

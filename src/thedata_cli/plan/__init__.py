@@ -1,0 +1,1 @@
+"""What should change: resources in, an ordered list of changes out. Pure: no clock, no network, no file."""

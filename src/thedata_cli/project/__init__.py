@@ -1,0 +1,1 @@
+"""What the user writes: files in, typed models with source positions out."""

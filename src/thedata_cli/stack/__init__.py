@@ -1,0 +1,1 @@
+"""A project resolved for one environment, and the live stack."""

@@ -1,0 +1,1 @@
+"""Processes on this machine under a supervisor, no container engine."""
