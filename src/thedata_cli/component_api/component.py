@@ -57,9 +57,10 @@ class Component(Model, ABC):
 
     secrets: ClassVar[Sequence[SecretSpec]] = ()
 
-    declarations: ClassVar[Mapping[str, type[Declaration]]] = {}
-    """Directory of the project → model of the files in it. Where two components share a directory (`tables/`), each
-    model has a field `engine: Literal[<key>]` that tells them apart."""
+    declarations: ClassVar[Mapping[str, Sequence[type[Declaration]]]] = {}
+    """Directory of the project → models of the files in it. Where components share a directory (`tables/`), each model
+    has a field `engine: Literal[<key>]` that tells them apart; where one component has several models for a directory,
+    a field `kind: Literal[…]` does, and the model whose `kind` has a default is meant when the file names none."""
 
     kinds: ClassVar[Sequence[ResourceKind]] = ()
 

@@ -6,11 +6,13 @@ decoder that checks a message against it.
 
 from __future__ import annotations
 
+import datetime
+import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 if TYPE_CHECKING:
     import msgspec
@@ -130,8 +132,10 @@ class MessageDecoder:
 
 
 def _id_part(value: object) -> str:
-    isoformat = getattr(value, "isoformat", None)
-    return isoformat() if isoformat else str(value)
+    """Write a key value so that the same event has the same text, whatever offset its time was written with."""
+    if isinstance(value, datetime.datetime):
+        return value.astimezone(datetime.UTC).isoformat()
+    return str(value)
 
 
 def _row_type(contract: Contract) -> type[msgspec.Struct]:
@@ -170,10 +174,6 @@ _INT_RANGES = {
 
 def _annotation(field: ContractField) -> Any:
     """Return the type annotation that makes msgspec check one field."""
-    import datetime
-    import uuid
-    from typing import Annotated, Literal
-
     import msgspec
 
     constraints = dict(field.constraints or {})
