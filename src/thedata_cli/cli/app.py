@@ -1,0 +1,34 @@
+"""The command line as a whole: which commands there are. Each command's module holds no more than flags and the steps of the command."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from thedata_cli import __version__
+
+app = typer.Typer(
+    name="thedata",
+    help="One declared project gives you a running, tested, observable real-time data platform.",
+    epilog="Start with: thedata init my-platform --blueprint flights",
+    no_args_is_help=True,
+    add_completion=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _print_version(is_asked: bool) -> None:
+    if is_asked:
+        typer.echo(f"thedata {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", "-V", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """One declared project gives you a running, tested, observable real-time data platform."""
