@@ -1,4 +1,7 @@
-"""The command line as a whole: which commands there are. Each command's module holds no more than flags and the steps of the command."""
+"""The command line as a whole: which commands there are.
+
+Each command's module holds no more than flags and the steps of the command.
+"""
 
 from __future__ import annotations
 

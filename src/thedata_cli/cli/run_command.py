@@ -54,7 +54,7 @@ def run_command(command: Callable[..., Any]) -> Callable[..., None]:
         **{name: hint for name, hint in hints.items() if name not in {"show", "return"}},
         **_SHARED_OPTIONS,
     }
-    del wrapper.__wrapped__  # type: ignore[attr-defined]
+    del wrapper.__wrapped__
     return wrapper
 
 
