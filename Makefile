@@ -3,6 +3,8 @@
 OLDEST ?= 3.11
 NEWEST ?= 3.13
 UV = .venv/bin/uv
+# Pythons under pyenv are not on PATH by their version's name.
+with_python = PATH="$$(pyenv prefix $(1) 2>/dev/null)/bin:$$PATH"
 
 .PHONY: demo test check bench format docs clean
 .DEFAULT_GOAL := help
@@ -38,12 +40,13 @@ clean: ## Remove the virtual environments and caches
 	rm -rf .venv .venv-newest .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 
 .venv/installed: pyproject.toml
-	python$(OLDEST) -m venv --clear .venv || python3 -m venv --clear .venv
+	$(call with_python,$(OLDEST)) python3 -m venv --clear .venv
 	.venv/bin/python -m pip install --quiet uv
 	$(UV) pip install --quiet --python .venv/bin/python --editable '.[dev]'
 	@touch $@
 
+# uv finds an installed Python of that version, or fetches one.
 .venv-newest/installed: pyproject.toml .venv/installed
-	$$(command -v python$(NEWEST) || echo "$$(pyenv prefix $(NEWEST))/bin/python") -m venv --clear .venv-newest
+	$(call with_python,$(NEWEST)) $(UV) venv --quiet --clear --python $(NEWEST) .venv-newest
 	$(UV) pip install --quiet --python .venv-newest/bin/python --editable '.[dev]'
 	@touch $@
