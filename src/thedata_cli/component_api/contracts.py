@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
 from typing import TYPE_CHECKING, Annotated, Any, Literal
+from urllib.parse import quote
 
 if TYPE_CHECKING:
     import msgspec
@@ -103,8 +104,10 @@ class MessageDecoder:
         self._contract = contract
         self.row_type: type[msgspec.Struct] = _row_type(contract)
         self._decoder = msgspec.json.Decoder(self.row_type)
-        self._error = msgspec.DecodeError
         self._key_positions = [self.columns.index(name) for name in contract.key]
+        typed = [(f"f{index}", field) for index, field in enumerate(contract.fields)]
+        self._timestamps = [(name, field) for name, field in typed if field.type is FieldType.TIMESTAMP]
+        self._documents = [(name, field) for name, field in typed if field.type is FieldType.JSON]
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -119,23 +122,67 @@ class MessageDecoder:
         Raises:
             ValueError: The message is not JSON or breaks the contract; the text says where and how.
         """
-        return self._decoder.decode(payload)
+        try:
+            row: Any = self._decoder.decode(payload)
+        except RecursionError:
+            raise ValueError("JSON is nested too deep") from None
+        if row.sequence:
+            raise ValueError(f"Object contains unknown field `{SEQUENCE_COLUMN}`")
+        for name, field in self._timestamps:
+            value = getattr(row, name)
+            if value is not None and not 1 < value.year < 9999:
+                _check_year(value, field)
+        for name, field in self._documents:
+            value = getattr(row, name)
+            if value is not None:
+                setattr(row, name, _checked_document(value, field))
+        return row
 
     def message_id(self, row: Any) -> str:
-        """Return the identity of the event, for `Nats-Msg-Id`; empty when the contract has no key."""
+        """Return the identity of the event, for `Nats-Msg-Id`; empty when the contract has no key.
+
+        It begins with the contract's name, because one stream may carry the messages of several contracts.
+        """
         import msgspec
 
         if not self._key_positions:
             return ""
         values = msgspec.structs.astuple(row)
-        return "|".join(_id_part(values[position]) for position in self._key_positions)
+        parts = [_id_part(values[position]) for position in self._key_positions]
+        return "|".join([self._contract.name, *parts])
+
+
+def _check_year(value: datetime.datetime, field: ContractField) -> None:
+    """Refuse the few instants that exist with their offset and not in UTC."""
+    try:
+        value.astimezone(datetime.UTC)
+    except OverflowError:
+        raise ValueError(f"Instant outside the years 1 to 9999 in UTC - at `$.{field.name}`") from None
+
+
+def _checked_document(value: msgspec.Raw, field: ContractField) -> msgspec.Raw | None:
+    """Check what the decoder passed over unread: an object or an array, valid UTF-8; null becomes None."""
+    text = bytes(value)
+    if text == b"null" and (field.is_nullable or not field.is_required):
+        return None
+    if text[:1] not in (b"{", b"["):
+        raise ValueError(f"Expected `object` or `array` - at `$.{field.name}`")
+    try:
+        text.decode()
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{error} - at `$.{field.name}`") from error
+    return value
 
 
 def _id_part(value: object) -> str:
-    """Write a key value so that the same event has the same text, whatever offset its time was written with."""
+    """Write a key value so that the same event has the same text, whatever offset its time was written with.
+
+    Text is quoted: it must neither look like two values nor break the header it is sent in.
+    """
     if isinstance(value, datetime.datetime):
         return value.astimezone(datetime.UTC).isoformat()
-    return str(value)
+    text = str(value)
+    return text if text.isalnum() and text.isascii() else quote(text, safe="")
 
 
 def _row_type(contract: Contract) -> type[msgspec.Struct]:
@@ -164,12 +211,23 @@ def _row_type(contract: Contract) -> type[msgspec.Struct]:
     )
 
 
-_INT_RANGES = {
+_RANGES: dict[FieldType, tuple[float, float]] = {
     FieldType.INT8: (-(2**7), 2**7 - 1),
     FieldType.INT16: (-(2**15), 2**15 - 1),
     FieldType.INT32: (-(2**31), 2**31 - 1),
     FieldType.INT64: (-(2**63), 2**63 - 1),
+    FieldType.FLOAT32: (-3.4028234663852886e38, 3.4028234663852886e38),
 }
+
+
+def _narrow(constraints: dict[str, Any], low: float, high: float) -> None:
+    """Add the range of a type; msgspec takes one lower and one upper limit, exclusive or not."""
+    if "gt" not in constraints or constraints["gt"] < low:
+        constraints.pop("gt", None)
+        constraints["ge"] = max(constraints.get("ge", low), low)
+    if "lt" not in constraints or constraints["lt"] > high:
+        constraints.pop("lt", None)
+        constraints["le"] = min(constraints.get("le", high), high)
 
 
 def _annotation(field: ContractField) -> Any:
@@ -178,18 +236,15 @@ def _annotation(field: ContractField) -> Any:
 
     constraints = dict(field.constraints or {})
     base: Any
-    if field.type in _INT_RANGES:
-        low, high = _INT_RANGES[field.type]
-        constraints["ge"] = max(constraints.get("ge", low), low)
-        constraints["le"] = min(constraints.get("le", high), high)
-        base = int
+    if field.type in _RANGES:
+        _narrow(constraints, *_RANGES[field.type])
+        base = float if field.type is FieldType.FLOAT32 else int
     elif field.type is FieldType.TIMESTAMP:
         base, constraints["tz"] = datetime.datetime, True
     else:
         base = {
             FieldType.STRING: str,
             FieldType.BOOLEAN: bool,
-            FieldType.FLOAT32: float,
             FieldType.FLOAT64: float,
             FieldType.DATE: datetime.date,
             FieldType.UUID: uuid.UUID,
@@ -199,4 +254,7 @@ def _annotation(field: ContractField) -> Any:
         base = Literal[tuple(field.enum)]
     elif constraints:
         base = Annotated[base, msgspec.Meta(**constraints)]
+    if field.type is FieldType.JSON:
+        # A union with Raw would refuse objects; `_checked_document` sorts null out.
+        return base
     return base | None if field.is_nullable or not field.is_required else base

@@ -16,6 +16,7 @@ class Placement:
         config_dir: Gets the process's files; rewritten by every `up`.
         cache_dir: Shared by all projects of this user: downloads.
         project_dir: Root of the project.
+        environment: Name of the environment the stack was resolved for; empty for the default.
         host: Address to listen on; 127.0.0.1 unless the user decides otherwise.
         ports: Chosen for this project, by the component's names.
     """
@@ -26,6 +27,7 @@ class Placement:
     project_dir: Path
     host: str
     ports: Mapping[str, int]
+    environment: str = ""
 
 
 @dataclass(frozen=True)

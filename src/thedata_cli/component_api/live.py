@@ -189,7 +189,9 @@ class Batch:
 
     Attributes:
         rows: Structs of the contract's decoder, `_sequence` set to the stream sequence.
-        may_be_present: Sequences that an earlier attempt may have written; the writer must not write them twice.
+        may_be_present: Sequences that an earlier attempt may have written; the writer must not write them twice. A row
+            is there when its sequence, and its key and event time where the contract has them, are in the table:
+            a stream that was made anew counts from 1 again, so that the sequence alone may be another message's.
     """
 
     contract: Contract
@@ -207,6 +209,17 @@ class RejectedRow:
 
 class TableWriter(Protocol):
     """Writes batches into one table."""
+
+    async def highest_sequence(self) -> int:
+        """Return the highest `_sequence` in the table, 0 when it has none.
+
+        A broker that was killed may deliver messages again as if it were the first time; the worker passes what is
+        not above this number as `may_be_present`.
+
+        Raises:
+            ServiceUnreachableError: The store is down.
+            StatementRejectedError: The table, or its sequence column, is missing.
+        """
 
     async def write(self, batch: Batch) -> Sequence[RejectedRow]:
         """Write a batch; when it returns, the store has confirmed all rows but the returned ones.

@@ -25,6 +25,7 @@ class Route:
         max_batch: Messages in one write, at most.
         max_wait_s: Seconds that a message waits for its batch to fill, at most.
         position: Where the pipeline declares this table.
+        ack_wait_s: Seconds after which the broker takes a message back from a worker that went silent.
     """
 
     pipeline: str
@@ -36,6 +37,12 @@ class Route:
     max_batch: int
     max_wait_s: float
     position: SourcePosition | None = None
+    ack_wait_s: float = 30.0
+
+    @property
+    def max_unacknowledged(self) -> int:
+        """Messages that the consumer must allow under way: two workers, each writing one batch and holding the next."""
+        return 4 * self.max_batch
 
     @property
     def consumer(self) -> str:
