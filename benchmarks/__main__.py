@@ -33,7 +33,8 @@ def main() -> None:
         figures += [{"benchmark": name, **figure} for figure in json.loads(done.stdout)]
     report = {
         "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} CPUs, Python {platform.python_version()}",
+        "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} CPUs, "
+        f"Python {platform.python_version()}",
         "figures": figures,
     }
     (HERE / "results.json").write_text(json.dumps(report, indent=2) + "\n")

@@ -1,4 +1,4 @@
-"""The shape of the code that no linter knows: modules stay small, and a component is one folder with its docs and tests."""
+"""The shape of the code that no linter knows: small modules, and a component is one folder with its docs and tests."""
 
 from __future__ import annotations
 

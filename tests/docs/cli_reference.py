@@ -7,8 +7,8 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
-import click
 import typer.main
 
 REFERENCE = Path(__file__).parent.parent.parent / "docs" / "cli.md"
@@ -18,8 +18,9 @@ INTRODUCTION = """\
 
 Made from the commands' own help; `make docs` writes it anew.
 
-Exit codes: 0 ok · 1 failed · 2 wrong usage · 3 invalid project · 4 a service is unreachable · 5 unhealthy, or a check failed ·
-6 differences found (`plan --exit-code`) · 7 refused · 130 interrupted. Results go to stdout, everything else to stderr.
+Exit codes: 0 ok · 1 failed · 2 wrong usage · 3 invalid project · 4 a service is unreachable · 5 unhealthy, or a check
+failed · 6 differences found (`plan --exit-code`) · 7 refused · 130 interrupted.
+Results go to stdout, everything else to stderr.
 """
 
 
@@ -30,7 +31,7 @@ def commands() -> Iterator[tuple[str, ...]]:
     yield from _walk(typer.main.get_command(app), ())
 
 
-def _walk(command: click.Command, words: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+def _walk(command: Any, words: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
     yield words
     for name, child in getattr(command, "commands", {}).items():
         if not child.hidden:

@@ -1,4 +1,4 @@
-"""Documentation that cannot rot: what is generated is up to date, and every command, error and component has its place."""
+"""Documentation that cannot rot: what is generated is up to date, and commands and errors have their place."""
 
 from __future__ import annotations
 

@@ -16,6 +16,7 @@ app = typer.Typer(
     help="One declared project gives you a running, tested, observable real-time data platform.",
     epilog="Start with: thedata init my-platform --blueprint flights",
     no_args_is_help=True,
+    rich_markup_mode=None,  # help made by rich costs three times the start-up of everything else
     add_completion=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
