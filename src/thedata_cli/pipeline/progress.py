@@ -1,0 +1,114 @@
+"""What each route is doing and has done: the one source of the health answer, the metrics and the log."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any
+
+from thedata_cli.component_api.routes import Route
+from thedata_cli.errors import TheDataError
+
+log = logging.getLogger("thedata.worker")
+
+
+class RouteState(StrEnum):
+    """What a route is doing."""
+
+    STARTING = "starting"
+    RUNNING = "running"
+    WAITING = "waiting"
+    """For the broker, the stream or the consumer; no message is in hand."""
+    RETRYING = "retrying"
+    """A batch is in hand, and what must take it does not."""
+    STOPPED = "stopped"
+
+
+@dataclass
+class RouteProgress:
+    """The state and the counters of one route since the worker started.
+
+    Attributes:
+        since: When the present state began.
+        reason: Why it is not running; empty when it is.
+        rows: Rows that the table confirmed, dead letters not counted.
+        retries: Attempts that failed and were or will be repeated.
+        lag_s: Age of the newest message written, while more wait; 0 when the route has caught up.
+        last_error: The latest failure, kept after it is over.
+    """
+
+    route: Route
+    state: RouteState = RouteState.STARTING
+    since: datetime = field(default_factory=lambda: datetime.now(UTC))
+    reason: str = ""
+    rows: int = 0
+    batches: int = 0
+    dead_letters: int = 0
+    retries: int = 0
+    lag_s: float = 0.0
+    last_error: str = ""
+    last_error_at: datetime | None = None
+    _cause: tuple[Any, ...] = ()
+
+    def running(self) -> None:
+        """Note that messages flow, or would if there were any."""
+        self._enter(RouteState.RUNNING, "", ())
+
+    def stopped(self) -> None:
+        """Note the end."""
+        self._enter(RouteState.STOPPED, "", ())
+
+    def failed(self, state: RouteState, component: str, error: Exception) -> None:
+        """Note a failed attempt; the log gets a line only when it failed for another reason than the one before."""
+        self.retries += 1
+        hint = error.hint if isinstance(error, TheDataError) else ""
+        message = error.message if isinstance(error, TheDataError) else f"{type(error).__name__}: {error}"
+        self.last_error = f"{component}: {message}"
+        self.last_error_at = datetime.now(UTC)
+        self._enter(state, self.last_error + (f" ({hint})" if hint else ""), (component, type(error), hint))
+
+    def written(self, *, rows: int, dead_letters: int, newest: datetime) -> None:
+        """Note a batch that is stored, whose newest message the broker stored at `newest`."""
+        self.rows += rows
+        self.batches += 1
+        self.dead_letters += dead_letters
+        self.lag_s = max(0.0, (datetime.now(UTC) - newest).total_seconds())
+        if dead_letters:
+            log.warning("%s: %d dead letters", self.route.consumer, dead_letters)
+
+    def caught_up(self) -> None:
+        """Note that nothing waits."""
+        self.lag_s = 0.0
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it as the health answer shows it."""
+        return {
+            "pipeline": self.route.pipeline,
+            "stream": self.route.stream.name,
+            "consumer": self.route.consumer,
+            "table": f"{self.route.table.component}/{self.route.table.name}",
+            "state": self.state.value,
+            "since": _as_text(self.since),
+            "reason": self.reason,
+            "rows": self.rows,
+            "batches": self.batches,
+            "dead_letters": self.dead_letters,
+            "retries": self.retries,
+            "lag_seconds": round(self.lag_s, 3),
+            "last_error": self.last_error,
+            "last_error_at": _as_text(self.last_error_at) if self.last_error_at else None,
+        }
+
+    def _enter(self, state: RouteState, reason: str, cause: tuple[Any, ...]) -> None:
+        is_change = (state, cause) != (self.state, self._cause)
+        if is_change:
+            self.since = datetime.now(UTC)
+            level = logging.INFO if state in (RouteState.RUNNING, RouteState.STOPPED) else logging.WARNING
+            log.log(level, "%s: %s%s", self.route.consumer, state, f": {reason}" if reason else "")
+        self.state, self.reason, self._cause = state, reason, cause
+
+
+def _as_text(time: datetime) -> str:
+    return time.isoformat(timespec="milliseconds").replace("+00:00", "Z")
