@@ -53,6 +53,7 @@ class Resource:
         is_rebuilt_with_dependencies: Whether it breaks, and must be created anew, when a dependency is replaced.
         position: Where the project declares it; None for an observed one.
         managed_by: Name of the project that created it; empty for a foreign one. Ignored on a declared one.
+        positions: Where single values stand, by dotted key path of the file; for what only the server can find wrong.
     """
 
     id: ResourceId
@@ -62,6 +63,7 @@ class Resource:
     is_rebuilt_with_dependencies: bool = False
     position: SourcePosition | None = None
     managed_by: str = ""
+    positions: Mapping[str, SourcePosition] = field(default_factory=dict, compare=False, repr=False)
 
 
 @dataclass(frozen=True)
