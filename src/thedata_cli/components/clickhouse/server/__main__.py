@@ -1,0 +1,118 @@
+"""`python -m thedata_cli.components.clickhouse.server`: serve one data directory until SIGTERM."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import threading
+from pathlib import Path
+
+import uvicorn
+
+from thedata_cli.components.clickhouse.server.app import Application
+from thedata_cli.components.clickhouse.server.engine import Engine, write_config
+from thedata_cli.components.clickhouse.server.errors import ClickHouseError
+from thedata_cli.components.clickhouse.server.request import Login
+
+PASSWORD_VARIABLE = "CLICKHOUSE_PASSWORD"
+_GRACE_S = 2
+_CLOSE_S = 3
+_MEMORY_SHARE = 4
+_KEEP_ALIVE_S = 30
+
+
+def log(line: str) -> None:
+    """One line on stdout; never the text of a query, which may hold secrets."""
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
+def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
+    """Read the command line."""
+    quarter_of_memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // _MEMORY_SHARE
+    parser = argparse.ArgumentParser(
+        prog="python -m thedata_cli.components.clickhouse.server",
+        description="chDB behind ClickHouse's HTTP interface.",
+        epilog=f"The password is read from the environment variable {PASSWORD_VARIABLE}.",
+    )
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
+    parser.add_argument("--port", type=int, default=8123, help="port to listen on (default: %(default)s)")
+    parser.add_argument("--data-dir", type=Path, required=True, help="directory of the data; one process at a time")
+    parser.add_argument("--user", required=True, help="the one account")
+    parser.add_argument("--database", default="default", help="database of requests that name none; made when absent")
+    parser.add_argument(
+        "--max-memory-bytes",
+        type=int,
+        default=quarter_of_memory,
+        help="what the engine may use in all (default: a quarter of the machine)",
+    )
+    parser.add_argument("--config-file", type=Path, help="an engine configuration in place of the one made here")
+    return parser.parse_args(arguments)
+
+
+def main() -> int:
+    """Open the engine, serve, and leave within seconds of SIGTERM."""
+    options = parse_arguments()
+    login = Login(options.user, os.environ.pop(PASSWORD_VARIABLE, ""))
+    try:
+        config = options.config_file or write_config(options.data_dir, options.max_memory_bytes)
+        engine = Engine(options.data_dir, config)
+        engine.create_database(options.database)
+    except (ClickHouseError, OSError) as error:
+        log(f"error: cannot open {options.data_dir}: {error}")
+        return 1
+    application = Application(engine, login, options.database, log)
+    serve(application, options.host, options.port, f"chDB {engine.version} (an embedded ClickHouse engine)")
+    close_within(_CLOSE_S, application, engine)
+    return 0
+
+
+def serve(application: Application, host: str, port: int, what: str) -> None:
+    """Serve until SIGTERM or SIGINT; requests under way get a short grace."""
+    config = uvicorn.Config(
+        application,
+        host=host,
+        port=port,
+        http="httptools",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=_GRACE_S,
+        timeout_keep_alive=_KEEP_ALIVE_S,
+    )
+    server = _Server(config, lambda: log(f"{what} listens on http://{host}:{port}"))
+    server.run()
+
+
+class _Server(uvicorn.Server):
+    """Says when it listens, and not before."""
+
+    def __init__(self, config: uvicorn.Config, on_listening: object) -> None:
+        super().__init__(config)
+        self._on_listening = on_listening
+
+    async def startup(self, sockets: object = None) -> None:
+        await super().startup(sockets=sockets)
+        if self.started and callable(self._on_listening):
+            self._on_listening()
+
+
+def close_within(seconds: float, application: Application, engine: Engine) -> None:
+    """Close in order, but leave even when a query does not let go: the engine survives `kill -9`."""
+
+    def close() -> None:
+        application.close()
+        engine.close()
+
+    closing = threading.Thread(target=close, daemon=True)
+    closing.start()
+    closing.join(seconds)
+    log("stopped")
+    # A thread that is stuck in the engine would keep a normal exit waiting.
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
