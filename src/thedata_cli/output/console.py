@@ -37,7 +37,13 @@ class Show:
         """The console of results for people."""
         from rich.console import Console
 
-        return Console(highlight=False, soft_wrap=not sys.stdout.isatty())
+        class ResultConsole(Console):
+            """Leaves it to the boundary to end quietly when the reader has gone; rich itself would exit with 1."""
+
+            def on_broken_pipe(self) -> None:
+                raise BrokenPipeError
+
+        return ResultConsole(highlight=False, soft_wrap=not sys.stdout.isatty())
 
     @cached_property
     def stderr(self) -> Console:

@@ -50,7 +50,7 @@ def print_change(console: Console, applied: AppliedChange) -> None:
     if applied.state is ChangeState.DONE:
         _print(console, Text.assemble(("✓", "green"), f" {_DONE[change.action]} ", (str(change.id), "bold")))
     else:
-        _print(console, _failure_text(applied))
+        _print(console, Text.assemble(("✗", "bold red"), f" {change.action} ", (str(change.id), "bold"), " failed"))
 
 
 def print_apply(console: Console, report: ApplyReport) -> None:
@@ -167,7 +167,7 @@ def _failure_text(applied: AppliedChange) -> Text:
     error = applied.error
     text = Text.assemble(("✗", "bold red"), f" {applied.change.action} ", (str(applied.change.id), "bold"))
     if error:
-        text.append(f": {error.message}")
+        text.append(f": {printable(error.message)}")
         for line in error.detail.splitlines():
             text.append(f"\n    {printable(line)}", "dim")
         if error.hint:
