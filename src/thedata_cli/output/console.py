@@ -66,6 +66,11 @@ class Show:
         else:
             human(self.stdout, value)
 
+    def preview(self, value: T, *, human: Callable[[Console, T], None]) -> None:
+        """Print, on stderr, something on the way to the result."""
+        if not self.is_quiet and not self.is_json:
+            human(self.stderr, value)
+
     def note(self, text: str) -> None:
         """Say what happens, on stderr."""
         if not self.is_quiet:
