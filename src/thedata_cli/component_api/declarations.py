@@ -11,7 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from thedata_cli.errors import Problem, SourcePosition
 
-Name = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_-]{0,126}$", description="Letters, digits, `_` and `-`.")]
+NAME_PATTERN = r"^[A-Za-z_][A-Za-z0-9_-]{0,126}$"
+Name = Annotated[str, Field(pattern=NAME_PATTERN, description="Letters, digits, `_` and `-`.")]
 
 
 class Model(BaseModel):

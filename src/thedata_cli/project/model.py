@@ -1,0 +1,129 @@
+"""What the files of a project say, typed. The files of resources are modelled by their components."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from thedata_cli.component_api.component import Component, ProjectView
+from thedata_cli.component_api.contracts import Contract
+from thedata_cli.component_api.declarations import AnyDeclared, Model, Name
+from thedata_cli.component_api.routes import Route
+from thedata_cli.component_api.units import Duration
+from thedata_cli.project.queries import NamedQuery
+
+PROJECT_FILE = "thedata.yaml"
+DEFAULT_ENVIRONMENT = "dev"
+DEAD_LETTER_STREAM = "dead-letters"
+"""Made by the component that has streams when no file declares it."""
+
+
+class FeedSettings(Model):
+    """A way to fill a stream from outside: a program that writes one JSON message a line."""
+
+    stream: Name
+    """Stream that gets the messages."""
+
+    command: Annotated[tuple[str, ...], Field(min_length=1)]
+    """Program and arguments, run in the project's directory."""
+
+    subject: str = ""
+    """Subject of each message; `{field}` stands for a field of it. The default is the stream's only subject."""
+
+    description: str = ""
+    """What it brings, in a few words."""
+
+
+class ProjectFile(Model):
+    """The root of a project, `thedata.yaml`: its name, its components, its feeds."""
+
+    name: Name
+    """Name of the project; the mark of ownership on everything it creates."""
+
+    description: str = ""
+    """What the project is for, in a few words."""
+
+    components: Mapping[str, Any]
+    """The systems of the stack, each with its settings; `{}` for the defaults."""
+
+    feeds: Mapping[Name, FeedSettings] = {}
+    """Ways to fill a stream from outside, by name; `thedata demo` runs them."""
+
+
+class BatchSettings(Model):
+    """How many messages go into one write."""
+
+    max_messages: Annotated[int, Field(ge=1, le=100_000)] = 5000
+    """Messages in one write, at most."""
+
+    max_wait: Duration = 0.5
+    """How long a message waits for its batch to fill."""
+
+
+TableReference = Annotated[
+    str, Field(pattern=r"^[^/\s]+/[^/\s]+$", description="Engine and table: `questdb/departures`.")
+]
+
+
+class PipelineFile(Model):
+    """A declared way from a stream to tables."""
+
+    name: Name
+    """Name of the pipeline."""
+
+    description: str = ""
+    """What it is for, in a few words."""
+
+    stream: Name
+    """Stream that is read."""
+
+    subject: str = ""
+    """Only messages of this subject, which may have wildcards; empty means all of the stream."""
+
+    contract: Name | None = None
+    """What the messages must look like; needed when more than one contract's subject matches."""
+
+    tables: Annotated[tuple[TableReference, ...], Field(min_length=1)]
+    """Tables that get the rows, each as engine/name."""
+
+    batch: BatchSettings = BatchSettings()
+    """How many messages go into one write."""
+
+    dead_letters: Name = DEAD_LETTER_STREAM
+    """Stream that gets the messages that the contract or a table does not accept."""
+
+
+@dataclass(frozen=True)
+class Project:
+    """A valid project, resolved for one environment.
+
+    Attributes:
+        directory: Absolute.
+        components: By key, in the order of thedata.yaml.
+        declared: By component key, in file order.
+        contracts: By name.
+        pipelines: In file order.
+        routes: One for each table of each pipeline.
+        queries: By name.
+        feeds: By name, in the order of thedata.yaml.
+    """
+
+    name: str
+    directory: Path
+    environment: str
+    components: Mapping[str, Component]
+    declared: Mapping[str, Sequence[AnyDeclared]] = field(default_factory=dict)
+    contracts: Mapping[str, Contract] = field(default_factory=dict)
+    pipelines: Sequence[PipelineFile] = ()
+    routes: Sequence[Route] = ()
+    queries: Mapping[str, NamedQuery] = field(default_factory=dict)
+    feeds: Mapping[str, FeedSettings] = field(default_factory=dict)
+    description: str = ""
+
+    def view(self, component: str) -> ProjectView:
+        """Return what the component of that key may know of the project."""
+        return ProjectView(self.name, self.declared.get(component, ()), self.contracts, self.routes)
