@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -73,7 +73,7 @@ class Document:
     """
 
     file: Path
-    root: Node
+    root: Node = field(repr=False)
 
     def node(self, path: Sequence[str | int] = ()) -> Node | None:
         """Return the value at `path`, or None where nothing is written."""
