@@ -64,7 +64,7 @@ class NatsComponent(Component):
 
     def problems(self, project: ProjectView) -> Iterator[Problem]:
         """Yield overlapping subjects, duplicate names, and filters that match nothing."""
-        yield from stream_problems(project)
+        yield from stream_problems(project, {"file": self.max_file_store, "memory": self.max_memory_store})
 
     def resources(self, project: ProjectView) -> Sequence[Resource]:
         """Return the declared streams and consumers, those of the routes, and the default dead-letter streams."""

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations
 
 from thedata_cli.component_api.component import ProjectView
 from thedata_cli.component_api.declarations import Declared
 from thedata_cli.component_api.routes import Route
+from thedata_cli.component_api.subjects import covers, overlap, overlap_any
 from thedata_cli.components.nats.kinds import COMPONENT, STREAM, consumer_id, stream_id
 from thedata_cli.components.nats.specs import DEFAULT_MAX_ACK_PENDING, consumer_spec, stream_spec
 from thedata_cli.components.nats.streams import Consumer, Stream
-from thedata_cli.components.nats.subjects import covers, overlap, overlap_any
 from thedata_cli.errors import Problem, SourcePosition
 from thedata_cli.plan.resources import Resource
 
@@ -84,9 +84,15 @@ def _dead_letter_streams(project: ProjectView) -> Iterator[tuple[Stream, SourceP
             yield dead_letter_stream(route.dead_letter_stream), route.position
 
 
-def stream_problems(project: ProjectView) -> Iterator[Problem]:
-    """Yield what no single file can know to be wrong."""
+def stream_problems(project: ProjectView, store_limits: Mapping[str, int]) -> Iterator[Problem]:
+    """Yield what no single file can know to be wrong.
+
+    Args:
+        project: The project.
+        store_limits: Bytes that all streams of a storage, `file` or `memory`, may take together.
+    """
     streams = list(_streams(project))
+    yield from _space_problems(streams, store_limits)
     yield from _name_problems(streams)
     yield from _overlap_problems(project, streams)
     for declared in streams:
@@ -113,6 +119,19 @@ def _overlap_problems(project: ProjectView, streams: Sequence[Declared[Stream]])
                 if other.name != second.model.name and overlap_any(subject, other.subjects):
                     message = f"{subject!r} overlaps with the subjects of the stream {other.name!r}"
                     yield second.problem(["subjects", index], message, "a subject belongs to one stream")
+
+
+def _space_problems(streams: Sequence[Declared[Stream]], store_limits: Mapping[str, int]) -> Iterator[Problem]:
+    """The server sets `max_bytes` aside for each stream, and refuses a stream for which nothing is left."""
+    left = dict(store_limits)
+    for declared in streams:
+        storage, wanted = declared.model.storage, declared.model.max_bytes or 0
+        if wanted > left[storage]:
+            message = (
+                f"{wanted} bytes are more than the {left[storage]} that remain of the component's max_{storage}_store"
+            )
+            yield declared.problem(["max_bytes"], message, f"raise max_{storage}_store under `components: nats:`")
+        left[storage] -= wanted
 
 
 def _consumer_problems(declared: Declared[Stream]) -> Iterator[Problem]:

@@ -9,10 +9,23 @@ from typing import Annotated, Literal, TypeAlias
 from pydantic import AfterValidator, AwareDatetime, Field, model_validator
 
 from thedata_cli.component_api.declarations import Declaration, Model, Name
+from thedata_cli.component_api.subjects import Subject, overlap, overlap_any
 from thedata_cli.component_api.units import ByteCount, Duration
-from thedata_cli.components.nats.subjects import StreamSubject, Subject, overlap, overlap_any
 
 DEFAULT_DUPLICATE_WINDOW_S = 120.0
+
+_SERVER_SUBJECTS = ("$JS.>", "$SYS.>")
+
+
+def _check_free_subject(subject: str) -> str:
+    taken = next((name for name in _SERVER_SUBJECTS if overlap(subject, name)), "")
+    if taken:
+        raise ValueError(f"{subject!r} includes {taken}, which belongs to the server")
+    return subject
+
+
+StreamSubject = Annotated[Subject, AfterValidator(_check_free_subject)]
+"""A subject that a stream may store."""
 
 
 def _check_metadata(metadata: Mapping[str, str]) -> Mapping[str, str]:
