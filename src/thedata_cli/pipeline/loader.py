@@ -8,7 +8,6 @@ may have been written before is named to the writer, which leaves out what is al
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -21,8 +20,6 @@ from thedata_cli.pipeline.dead_letters import dead_letter
 from thedata_cli.pipeline.deliveries import HeldBatch, HeldDeliveries
 from thedata_cli.pipeline.progress import RouteProgress, RouteState
 from thedata_cli.pipeline.store import HighestSequence, Store
-
-log = logging.getLogger("thedata.worker")
 
 _STOP_GRACE_S = 1.0
 """Seconds that a fetch under way gets to return once the worker is to stop."""
@@ -45,11 +42,8 @@ class Loader:
         while not self._stopping.is_set():
             try:
                 await self._transfer()
-            except TheDataError as error:
-                self._progress.failed(RouteState.WAITING, component, error)
             except Exception as error:
-                # An unknown error must hold up this route only, and must be seen.
-                log.exception("%s: unexpected error", self._route.consumer)
+                # Even an unknown error holds up this route only.
                 self._progress.failed(RouteState.WAITING, component, error)
             await self._backoff.wait()
         self._progress.stopped()

@@ -61,13 +61,19 @@ class RouteProgress:
         self._enter(RouteState.STOPPED, "", ())
 
     def failed(self, state: RouteState, component: str, error: Exception) -> None:
-        """Note a failed attempt; the log gets a line only when it failed for another reason than the one before."""
+        """Note a failed attempt; the log gets a line only when it failed for another reason than the one before.
+
+        An error that is none of ours is a mistake in the code, and is logged with its traceback.
+        """
         self.retries += 1
-        hint = error.hint if isinstance(error, TheDataError) else ""
-        message = error.message if isinstance(error, TheDataError) else f"{type(error).__name__}: {error}"
+        if isinstance(error, TheDataError):
+            message, hint, unknown = error.message, error.hint, None
+        else:
+            message, hint, unknown = f"{type(error).__name__}: {error}", "", error
         self.last_error = f"{component}: {message}"
         self.last_error_at = datetime.now(UTC)
-        self._enter(state, self.last_error + (f" ({hint})" if hint else ""), (component, type(error), hint))
+        reason = self.last_error + (f" ({hint})" if hint else "")
+        self._enter(state, reason, (component, type(error), hint), unknown)
 
     def written(self, *, rows: int, dead_letters: int, newest: datetime) -> None:
         """Note a batch that is stored, whose newest message the broker stored at `newest`."""
@@ -101,12 +107,12 @@ class RouteProgress:
             "last_error_at": _as_text(self.last_error_at) if self.last_error_at else None,
         }
 
-    def _enter(self, state: RouteState, reason: str, cause: tuple[Any, ...]) -> None:
+    def _enter(self, state: RouteState, reason: str, cause: tuple[Any, ...], unknown: Exception | None = None) -> None:
         is_change = (state, cause) != (self.state, self._cause)
         if is_change:
             self.since = datetime.now(UTC)
             level = logging.INFO if state in (RouteState.RUNNING, RouteState.STOPPED) else logging.WARNING
-            log.log(level, "%s: %s%s", self.route.consumer, state, f": {reason}" if reason else "")
+            log.log(level, "%s: %s%s", self.route.consumer, state, f": {reason}" if reason else "", exc_info=unknown)
         self.state, self.reason, self._cause = state, reason, cause
 
 
