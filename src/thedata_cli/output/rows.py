@@ -214,9 +214,7 @@ def _csv_cell(value: str | None) -> str:
     return value
 
 
-_MARKDOWN = str.maketrans(
-    {"|": "\\|", "\\": "\\\\", "\n": "<br>", "\r": "", "<": "&lt;", "`": "\\`", "*": "\\*", "_": "\\_"}
-)
+_MARKDOWN = str.maketrans({"|": "\\|", "\\": "\\\\", "\n": "<br>", "\r": "", "<": "&lt;", "`": "\\`", "*": "\\*"})
 
 
 def _markdown_column(values: Sequence[str | None]) -> list[str]:

@@ -134,10 +134,11 @@ class TableLayout:
         if self._is_records:
             return []
         cells = (self._cell(index, name) for index, name in enumerate(self._names))
-        names = Segment(_GAP.join(cells).rstrip() + "\n", Style(bold=True))
+        names = [Segment(_GAP.join(cells).rstrip(), Style(bold=True)), Segment.line()]
         if not self._is_terminal:
-            return [names]
-        return [names, Segment(_GAP.join("─" * width for width in self._widths) + "\n", Style(dim=True))]
+            return names
+        rule = Segment(_GAP.join("─" * width for width in self._widths), Style(dim=True))
+        return [*names, rule, Segment.line()]
 
     def rows(self, columns: Sequence[Column], *, first_row: int = 1) -> Iterator[Segment]:
         """Yield the lines of a block of rows, given column by column."""
@@ -171,7 +172,7 @@ class TableLayout:
                 wanted = self._styles[index].get(value or "")
                 style = dim if value is None else Style.parse(wanted) if wanted else plain
                 yield Segment(text.rstrip() if index == last else text + _GAP, style)
-            yield Segment("\n")
+            yield Segment.line()
 
     def _records(self, columns: Sequence[Column], first_row: int) -> Iterator[Segment]:
         """Yield each row as lines of name and value."""
@@ -180,10 +181,12 @@ class TableLayout:
 
         room = max(self._width - self._widths[0] - len(_GAP), _NARROWEST)
         for number, row in enumerate(zip(*columns, strict=True), start=first_row):
-            yield Segment(f"─ row {number} ".ljust(self._width, "─") + "\n", Style(dim=True))
+            yield Segment(f"─ row {number} ".ljust(self._width, "─"), Style(dim=True))
+            yield Segment.line()
             for name, value in zip(self._names, row, strict=True):
                 yield Segment(_padded(_cut(name, self._widths[0]), self._widths[0]) + _GAP, Style(bold=True))
-                yield Segment(_cut(self._null if value is None else value, room) + "\n", Style(dim=value is None))
+                yield Segment(_cut(self._null if value is None else value, room), Style(dim=value is None))
+                yield Segment.line()
 
     def _cell(self, index: int, value: str) -> str:
         width = self._widths[index]
