@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import argparse
 import os
+import socket
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
+from types import FrameType
 
 import uvicorn
 
@@ -64,8 +67,11 @@ def main() -> int:
         return 1
     application = Application(engine, login, options.database, log)
     serve(application, options.host, options.port, f"chDB {engine.version} (an embedded ClickHouse engine)")
-    close_within(_CLOSE_S, application, engine)
-    return 0
+    application.close()
+    engine.close()
+    log("stopped")
+    # A thread that is stuck in the engine would keep a normal exit waiting; the data is safe as after `kill -9`.
+    os._exit(0)
 
 
 def serve(application: Application, host: str, port: int, what: str) -> None:
@@ -87,31 +93,22 @@ def serve(application: Application, host: str, port: int, what: str) -> None:
 
 
 class _Server(uvicorn.Server):
-    """Says when it listens, and not before."""
+    """Says when it listens, and leaves by force when a stop takes too long."""
 
-    def __init__(self, config: uvicorn.Config, on_listening: object) -> None:
+    def __init__(self, config: uvicorn.Config, on_listening: Callable[[], None]) -> None:
         super().__init__(config)
         self._on_listening = on_listening
 
-    async def startup(self, sockets: object = None) -> None:
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets=sockets)
-        if self.started and callable(self._on_listening):
+        if self.started:
             self._on_listening()
 
-
-def close_within(seconds: float, application: Application, engine: Engine) -> None:
-    """Close in order, but leave even when a query does not let go: the engine survives `kill -9`."""
-
-    def close() -> None:
-        application.close()
-        engine.close()
-
-    closing = threading.Thread(target=close, daemon=True)
-    closing.start()
-    closing.join(seconds)
-    log("stopped")
-    # A thread that is stuck in the engine would keep a normal exit waiting.
-    os._exit(0)
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        leaving = threading.Timer(_GRACE_S + _CLOSE_S, os._exit, [0])
+        leaving.daemon = True
+        leaving.start()
+        super().handle_exit(sig, frame)
 
 
 if __name__ == "__main__":

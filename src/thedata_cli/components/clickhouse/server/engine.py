@@ -65,10 +65,15 @@ class Connection:
         """The single value that `sql` yields, as tab-separated text."""
         return str(self.run(sql).bytes().decode().rstrip("\n"))
 
-    def begin_insert(self, sql: str, input_format: str) -> Insert:
+    def query_class(self, sql: bytes) -> str:
+        """READ_ONLY, MUTATING, CONTROL or UNKNOWN, by the engine's own parser."""
+        answer = self._raw._conn.classify_query(sql.decode("utf-8", "replace"))
+        return str(answer["query_class"].name)
+
+    def begin_insert(self, sql: bytes | str, input_format: str) -> Insert:
         """Start an INSERT whose rows follow in pieces."""
         try:
-            return Insert(self._raw.send_insert(sql, input_format))
+            return Insert(self._raw.send_insert(sql, input_format))  # type: ignore[arg-type]
         except RuntimeError as error:
             raise from_engine(error) from error
 
@@ -141,12 +146,10 @@ class Engine:
 
     def is_read_only(self, sql: bytes) -> bool:
         """Whether the engine's own parser says that `sql` changes nothing but its session."""
+        if sql.split(None, 1)[0].upper() in (b"SET", b"USE"):
+            return True
         with self._control_lock:
-            answer = self._control._raw._conn.classify_query(sql.decode("utf-8", "replace"))
-        words = sql.split(None, 1)
-        return answer["query_class"].name in ("READ_ONLY", "UNKNOWN") or (
-            words and words[0].upper() in (b"SET", b"USE")
-        )
+            return self._control.query_class(sql) not in ("MUTATING", "CONTROL")
 
     def close(self) -> None:
         """Close the engine; data is safe without it too."""

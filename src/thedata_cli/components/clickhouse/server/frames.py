@@ -45,9 +45,9 @@ class FrameEncoder:
 
 
 def _frame(data: bytes) -> bytes:
-    packed = lz4.block.compress(data, store_size=False)
+    packed = bytes(lz4.block.compress(data, store_size=False))
     body = _HEADER.pack(_LZ4, len(packed) + _HEADER.size, len(data)) + packed
-    return _checksum(body) + body
+    return b"".join((_checksum(body), body))
 
 
 class FrameDecoder:
@@ -95,7 +95,7 @@ def _unpack(frame: bytes) -> bytes:
         if method == _LZ4:
             return bytes(lz4.block.decompress(packed, uncompressed_size=plain_bytes))
         if method == _ZSTD:
-            return zstandard.ZstdDecompressor().decompress(packed, max_output_size=plain_bytes)
+            return bytes(zstandard.ZstdDecompressor().decompress(packed, max_output_size=plain_bytes))
     except (lz4.block.LZ4BlockError, zstandard.ZstdError) as error:
         raise ClickHouseError(CANNOT_DECOMPRESS, f"A compressed frame cannot be read: {error}") from error
     if method == _NONE:

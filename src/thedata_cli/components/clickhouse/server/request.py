@@ -18,10 +18,11 @@ from thedata_cli.components.clickhouse.server.errors import (
     ClickHouseError,
 )
 
-_NOT_SETTINGS = frozenset(
-    "query database default_format user password session_id session_timeout session_check close_session query_id "
-    "compress decompress buffer_size wait_end_of_query client_protocol_version quota_key stacktrace role".split()
-)
+_NOT_SETTINGS = {
+    *("query", "database", "default_format", "user", "password", "quota_key", "role"),
+    *("session_id", "session_timeout", "session_check", "close_session", "query_id", "stacktrace"),
+    *("compress", "decompress", "buffer_size", "wait_end_of_query", "client_protocol_version"),
+}
 _TABLE_SUFFIXES = ("_structure", "_types", "_format")
 DEFAULT_SESSION_TIMEOUT_S = 60
 MAX_SESSION_TIMEOUT_S = 3600

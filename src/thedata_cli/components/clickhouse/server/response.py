@@ -22,16 +22,23 @@ _SENT_AT_ONCE_BYTES = 1 << 20
 class Response:
     """The way out of one request; its encoders sit between `write` and the client."""
 
-    def __init__(self, send: Send, request: Request) -> None:
+    def __init__(self, send: Send) -> None:
         self._send = send
         self._headers: dict[str, str] = {}
         self._is_started = False
+        self._holds_all = False
+        self._hold_bytes = _HOLD_BYTES
+        self._encoders: list[Encoder] = []
+        self._content_encoding: str | None = None
+        # What does not fit into memory goes to a file without a name; `close` drops both.
+        self._held = tempfile.SpooledTemporaryFile(max_size=_HELD_IN_MEMORY_BYTES)  # noqa: SIM115
+        self._plain_bytes = 0
+
+    def serve(self, request: Request) -> None:
+        """Pack and hold back as the request asks for."""
         self._holds_all = request.is_set("wait_end_of_query")
         self._hold_bytes = max(_HOLD_BYTES, request.integer("buffer_size"))
         self._encoders, self._content_encoding = _encoders_for(request)
-        # Closed by `_leave`; what does not fit into memory goes to a file without a name.
-        self._held = tempfile.SpooledTemporaryFile(max_size=_HELD_IN_MEMORY_BYTES)  # noqa: SIM115
-        self._plain_bytes = 0
 
     @property
     def is_started(self) -> bool:

@@ -6,6 +6,7 @@ at here; whether the SQL is right is the engine's to say.
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -43,6 +44,8 @@ class Kind(Enum):
     """Can produce rows, and its grammar takes INTO OUTFILE and FORMAT."""
     INSERT_DATA = "insert data"
     """INSERT with rows that follow the statement."""
+    INSERT_INPUT = "insert input"
+    """INSERT … SELECT … FROM input('columns') FORMAT x, with rows that follow the statement."""
     COMMAND = "command"
     """Everything else."""
 
@@ -58,7 +61,7 @@ class Statement:
     after_format: bytes = b""
     """The SETTINGS behind FORMAT."""
     data_offset: int | None = None
-    """Set for INSERT_DATA."""
+    """Set for both kinds of INSERT whose rows follow."""
 
 
 class UnfinishedError(Exception):
@@ -80,7 +83,7 @@ class _Token:
 
 
 def split_statement(text: bytes, *, complete: bool) -> Statement:
-    """Split the text of a request into the statement and its data.
+    r"""Split the text of a request into the statement and its data.
 
     Args:
         text: The `query` parameter followed by the body, or the first part of them.
@@ -91,7 +94,7 @@ def split_statement(text: bytes, *, complete: bool) -> Statement:
         ClickHouseError: Empty, several statements, or a clause that HTTP does not allow.
 
     Example:
-        >>> split_statement(b"INSERT INTO t FORMAT CSV\\n1,2", complete=True).data_offset
+        >>> split_statement(b"INSERT INTO t FORMAT CSV\n1,2", complete=True).data_offset
         25
     """
     tokens = _tokens(text, complete=complete)
@@ -132,38 +135,47 @@ def _tokens(text: bytes, *, complete: bool) -> Iterator[_Token]:
 
 
 def _split_insert(text: bytes, tokens: Iterator[_Token], *, complete: bool) -> Statement:
-    target_seen = False
-    has_select = False
-    for token in tokens:
-        if token.depth or token.type not in ("word", "quoted", "sign"):
-            continue
-        if token.word == b";":
-            _refuse_second_statement(tokens)
-            return Statement(Kind.COMMAND, text[: token.start])
-        if token.type == "sign":
-            target_seen = target_seen and token.text != b"."
-            continue
-        if not target_seen:
-            target_seen = token.word not in (b"INTO", b"TABLE", b"FUNCTION", b"TEMPORARY")
-            continue
-        if token.word == b"VALUES" and not has_select:
-            return Statement(Kind.INSERT_DATA, text[: token.start], "Values", data_offset=token.end)
-        if token.word in (b"SELECT", b"WITH"):
-            has_select = True
-        if token.word == b"INFILE":
-            raise ClickHouseError(
-                NOT_IMPLEMENTED, "INSERT FROM INFILE is not allowed over HTTP: send the data in the body."
-            )
-        if token.word == b"FORMAT" and not has_select:
-            return _insert_with_format(text, token, tokens, complete=complete)
+    clause, has_select = _insert_clause(tokens)
+    word = clause.word if clause else b""
+    if clause and word == b"VALUES":
+        return Statement(Kind.INSERT_DATA, text[: clause.start], "Values", data_offset=clause.end)
+    if clause and word == b"FORMAT":
+        kind = Kind.INSERT_INPUT if has_select else Kind.INSERT_DATA
+        return _insert_with_format(kind, text, clause, tokens, complete=complete)
+    if clause and word == b"INFILE":
+        raise ClickHouseError(
+            NOT_IMPLEMENTED, "INSERT FROM INFILE is not allowed over HTTP; send the rows in the body."
+        )
+    if clause:
+        _refuse_second_statement(tokens)
     if not complete:
         raise UnfinishedError
-    if not has_select and b"(" not in text:
-        raise ClickHouseError(SYNTAX_ERROR, "Syntax error: expected VALUES, FORMAT or SELECT in INSERT.")
-    return Statement(Kind.COMMAND, text)
+    return Statement(Kind.COMMAND, text[: clause.start] if clause else text)
 
 
-def _insert_with_format(text: bytes, format_word: _Token, tokens: Iterator[_Token], *, complete: bool) -> Statement:
+def _insert_clause(tokens: Iterator[_Token]) -> tuple[_Token | None, bool]:
+    """The word behind the target that tells where the rows come from, and whether a SELECT stands before it."""
+    target_seen = has_select = False
+    for token in tokens:
+        if token.text == b";":
+            return token, has_select
+        if token.depth or token.type not in ("word", "quoted", "sign"):
+            continue
+        if token.type == "sign":
+            # The dot of `database.table` makes the next word a part of the target.
+            target_seen = target_seen and token.text != b"."
+        elif not target_seen:
+            target_seen = token.word not in (b"INTO", b"TABLE", b"FUNCTION", b"TEMPORARY")
+        elif token.word in (b"SELECT", b"WITH"):
+            has_select = True
+        elif token.word in (b"FORMAT", b"INFILE") or (token.word == b"VALUES" and not has_select):
+            return token, has_select
+    return None, has_select
+
+
+def _insert_with_format(
+    kind: Kind, text: bytes, format_word: _Token, tokens: Iterator[_Token], *, complete: bool
+) -> Statement:
     name = next(tokens, None)
     if name is None or name.type != "word":
         raise _unfinished_or(complete, ClickHouseError(SYNTAX_ERROR, "Syntax error: expected the name of a format."))
@@ -176,7 +188,7 @@ def _insert_with_format(text: bytes, format_word: _Token, tokens: Iterator[_Toke
         offset += 1
     if text[offset : offset + 1] == b"\n":
         offset += 1
-    return Statement(Kind.INSERT_DATA, text[: format_word.start], name.text.decode(), data_offset=offset)
+    return Statement(kind, text[: format_word.start], name.text.decode(), data_offset=offset)
 
 
 def _split_other(text: bytes, first: _Token, tokens: Iterator[_Token], *, complete: bool) -> Statement:
@@ -192,7 +204,7 @@ def _split_other(text: bytes, first: _Token, tokens: Iterator[_Token], *, comple
     top_level = [token for token in kept if token.depth == 0]
     if kind is Kind.RESULT and any(token.word == b"INSERT" for token in top_level) and first.word == b"WITH":
         kind = Kind.COMMAND
-    for before, token in zip(top_level, top_level[1:], strict=False):
+    for before, token in itertools.pairwise(top_level):
         if before.word == b"INTO" and token.word == b"OUTFILE":
             raise ClickHouseError(INTO_OUTFILE_NOT_ALLOWED, "INTO OUTFILE is not allowed over HTTP.")
     end = kept[-1].end
@@ -213,8 +225,23 @@ def _format_clause(top_level: list[_Token]) -> tuple[_Token, _Token] | None:
     return None
 
 
+def split_input(sql: bytes) -> tuple[bytes, str, bytes]:
+    """Take `input('columns')` out of a SELECT.
+
+    Returns:
+        The SQL before it, its columns, and the SQL after it.
+
+    Raises:
+        ClickHouseError: There is no such call, so rows behind the statement have no way in.
+    """
+    tokens = list(_tokens(sql, complete=True))
+    for word, bracket, columns, end in zip(tokens, tokens[1:], tokens[2:], tokens[3:], strict=False):
+        if word.word == b"INPUT" and bracket.text == b"(" and columns.type == "string" and end.text == b")":
+            structure = re.sub(rb"\\\\(.)|''", lambda found: found[1] or b"'", columns.text[1:-1])
+            return sql[: word.start], structure.decode("utf-8", "surrogateescape"), sql[end.end :]
+    raise ClickHouseError(SYNTAX_ERROR, "Syntax error: INSERT SELECT FORMAT needs the function input('columns').")
+
+
 def _refuse_second_statement(tokens: Iterator[_Token]) -> None:
     if any(token.text != b";" for token in tokens):
-        raise ClickHouseError(
-            SYNTAX_ERROR, "Syntax error (Multi-statements are not allowed): send one statement a request."
-        )
+        raise ClickHouseError(SYNTAX_ERROR, "Syntax error (Multi-statements are not allowed): send one at a time.")
