@@ -98,18 +98,27 @@ class Problem:
 
 
 class InvalidProjectError(TheDataError):
-    """The project's files have mistakes; all of them are listed."""
+    """The project's files have mistakes; all of them are listed.
+
+    Args:
+        problems: The mistakes, in any order.
+        what: Whose files they are, when not the project's.
+    """
 
     code = "invalid_project"
     exit_code = ExitCode.INVALID_PROJECT
 
     def __init__(
-        self, problems: Sequence[Problem], *, hint: str = "`thedata schema` prints every allowed field"
+        self,
+        problems: Sequence[Problem],
+        *,
+        hint: str = "`thedata schema` prints every allowed field",
+        what: str = "the project",
     ) -> None:
         self.problems = tuple(sorted(set(problems)))
         count = len(self.problems)
         super().__init__(
-            f"the project has {count} mistake{'s' if count != 1 else ''}",
+            f"{what} has {count} mistake{'s' if count != 1 else ''}",
             hint=hint,
             detail="\n".join(map(str, self.problems)),
         )
