@@ -169,6 +169,15 @@ class Platform:
             raise AssertionError(f"never {count} rows, but {found}; log:\n" + "\n".join(logs)) from None
         return await self.numbers()
 
+    async def visible(self, count: int) -> list[int]:
+        """Wait until the table shows at least that many rows; a store may show later what it has confirmed."""
+
+        async def is_there() -> bool:
+            return len(await self.numbers()) >= count
+
+        await eventually(is_there)
+        return await self.numbers()
+
     async def unsettled(self) -> int:
         """Return how many messages the route's consumer has not acknowledged."""
         connection = NatsComponent().connect(self.broker.endpoint, PROJECT)
@@ -198,7 +207,7 @@ class Platform:
         assert len(found) == count
         return found
 
-    def start_worker(self) -> Worker:
+    def start_worker(self, *, crash_after: int = 0) -> Worker:
         number = len(self._workers)
         settings = self._directory / f"worker{number}.json"
         broker = self.broker.endpoint
@@ -211,6 +220,7 @@ class Platform:
                     },
                     "routes": [{"engine": self.store.engine, "table": self.name, "stream": self.name, **self._routing}],
                     "port": _free_port(),
+                    "crash_after": crash_after,
                 }
             )
         )

@@ -82,6 +82,17 @@ async def test_nothing_is_lost_or_doubled_when_workers_are_killed(platform: Plat
     assert await platform.arrived(total) == list(range(total))
 
 
+async def test_what_was_written_and_not_acknowledged_is_not_written_again(platform: Platform) -> None:
+    await platform.create(ack_wait_s=1.5, max_batch=100)
+    await platform.publish(range(500))
+    for _ in range(3):
+        worker = platform.start_worker(crash_after=1)
+        await asyncio.to_thread(worker.process.wait, 30)
+    assert len(await platform.visible(300)) == 300
+    platform.start_worker()
+    assert await platform.arrived(500) == list(range(500))
+
+
 async def test_nothing_is_lost_or_doubled_when_the_store_is_killed(platform: Platform) -> None:
     await platform.create(ack_wait_s=1.5, max_batch=100)
     total = 6000

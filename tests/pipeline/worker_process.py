@@ -1,6 +1,7 @@
 """The worker as a process of its own, so that a test can kill it: `python -m tests.pipeline.worker_process FILE`.
 
-FILE is JSON: the endpoint of each component (read anew for every connection), and the routes.
+FILE is JSON: the endpoint of each component (read anew for every connection), the routes, and after how many confirmed
+writes the process kills itself (0: never), which is the one moment that a test cannot hit from outside.
 """
 
 from __future__ import annotations
@@ -8,17 +9,50 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import os
+import signal
 import sys
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any, cast
 
 from tests.pipeline import sqlite_store
 from tests.pipeline.routes import route_to
 from thedata_cli.component_api.endpoints import Endpoint
-from thedata_cli.component_api.live import LiveComponent
+from thedata_cli.component_api.live import Batch, CanWrite, LiveComponent, RejectedRow
+from thedata_cli.component_api.routes import Route
 from thedata_cli.pipeline.worker import run_worker
 from thedata_cli.project.registry import component_class
+
+
+class CrashingStore:
+    """A real store; the process dies when it has confirmed the last write it is meant to see."""
+
+    def __init__(self, store: CanWrite, writes: int) -> None:
+        self._store = store
+        self._writes = writes
+
+    @asynccontextmanager
+    async def open_writer(self, route: Route) -> AsyncIterator[CrashingStore]:
+        async with self._store.open_writer(route) as self._writer:
+            yield self
+
+    async def highest_sequence(self) -> int:
+        return await self._writer.highest_sequence()
+
+    async def write(self, batch: Batch) -> Sequence[RejectedRow]:
+        rejected = await self._writer.write(batch)
+        self._writes -= 1
+        if self._writes == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return rejected
+
+
+@asynccontextmanager
+async def crashing(connection: AbstractAsyncContextManager[LiveComponent], writes: int) -> AsyncIterator[Any]:
+    async with connection as live:
+        yield CrashingStore(live, writes) if writes and isinstance(live, CanWrite) else live
 
 
 def connect_to(key: str, where: Any) -> AbstractAsyncContextManager[LiveComponent]:
@@ -33,10 +67,14 @@ def connect_to(key: str, where: Any) -> AbstractAsyncContextManager[LiveComponen
 def main(file: Path) -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     settings = json.loads(file.read_text())
+
+    def connect(key: str) -> AbstractAsyncContextManager[LiveComponent]:
+        return crashing(connect_to(key, json.loads(file.read_text())["endpoints"][key]), settings["crash_after"])
+
     asyncio.run(
         run_worker(
             [route_to(**route) for route in settings["routes"]],
-            lambda key: connect_to(key, json.loads(file.read_text())["endpoints"][key]),
+            connect,
             host="127.0.0.1",
             port=settings["port"],
         )
