@@ -1,0 +1,1 @@
+"""QuestDB: the time-series store. Everything the product knows about it is in this folder."""

@@ -1,0 +1,85 @@
+"""The QuestDB component: its settings, ports, secrets and embedded process."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import Annotated, ClassVar
+from urllib.parse import quote
+
+from pydantic import Field
+
+from thedata_cli.component_api.component import Component
+from thedata_cli.component_api.embedded import EmbeddedProcess, HttpProbe, Installation, Placement, Progress
+from thedata_cli.component_api.endpoints import Endpoint, SecretSpec
+from thedata_cli.component_api.live import LiveComponent
+from thedata_cli.component_api.units import ByteCount
+from thedata_cli.components.questdb.java_start import (
+    USER,
+    common_environment,
+    listening_environment,
+    server_command,
+)
+
+PASSWORD = "questdb_password"
+
+
+class QuestDBComponent(Component):
+    """QuestDB, the time-series store."""
+
+    key: ClassVar[str] = "questdb"
+    summary: ClassVar[str] = "time-series store"
+    default_version: ClassVar[str] = "9.3.4"
+    ports: ClassVar[Mapping[str, int]] = {"http": 9000, "postgres": 8812, "health": 9003}
+    secrets: ClassVar[Sequence[SecretSpec]] = (SecretSpec(PASSWORD, f"password of the QuestDB user `{USER}`"),)
+
+    max_heap: ByteCount = 512 * 2**20
+    """Limit of the Java heap. Tables and queries use memory outside it, so that it can stay small."""
+
+    worker_threads: Annotated[int, Field(ge=1, le=64)] = 2
+    """Threads shared by network, queries and applying of writes."""
+
+    jar_sha256: Annotated[str, Field(pattern="^[0-9a-fA-F]{64}$")] | None = None
+    """SHA-256 of the Maven artifact org.questdb:questdb; needed for a `version` that thedata does not know."""
+
+    def install(self, placement: Placement, progress: Progress) -> Installation:
+        """Find Java; find or fetch the jar."""
+        from thedata_cli.components.questdb.installation import install
+
+        return install(self.wanted_version, self.jar_sha256, placement.cache_dir, progress)
+
+    def embedded_process(self, placement: Placement, installation: Installation) -> EmbeddedProcess:
+        """Return the server, listening on `placement.host` only."""
+        options = [f"-Xmx{self.max_heap // 2**20}m"]
+        if archive := installation.paths.get("class_archive"):
+            options.append(f"-XX:AOTCache={archive}")
+        return EmbeddedProcess(
+            command=server_command(
+                installation.paths["java"], installation.paths["jar"], placement.data_dir, options=options
+            ),
+            environment={
+                **common_environment(self.worker_threads),
+                **listening_environment(
+                    placement.host,
+                    http=placement.ports["http"],
+                    postgres=placement.ports["postgres"],
+                    health=placement.ports["health"],
+                ),
+            },
+            secret_environment={"QDB_HTTP_PASSWORD": PASSWORD, "QDB_PG_PASSWORD": PASSWORD},
+            probe=HttpProbe("health", "/status"),
+        )
+
+    def client_environment(self, endpoint: Endpoint) -> Mapping[str, str]:
+        """Return one URL for PostgreSQL clients and one for HTTP clients."""
+        login = f"{USER}:{quote(endpoint.secrets[PASSWORD], safe='')}@{endpoint.host}"
+        return {
+            "QUESTDB_PG_URL": f"postgresql://{login}:{endpoint.ports['postgres']}/qdb",
+            "QUESTDB_HTTP_URL": f"http://{login}:{endpoint.ports['http']}",
+        }
+
+    def connect(self, endpoint: Endpoint, project: str) -> AbstractAsyncContextManager[LiveComponent]:
+        """Open a connection to the running server."""
+        from thedata_cli.components.questdb.live import connect
+
+        return connect(endpoint, project)
