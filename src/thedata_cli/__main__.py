@@ -5,7 +5,7 @@ from __future__ import annotations
 
 def main() -> None:
     """Run the command line."""
-    from thedata_cli.cli.app import app
+    from thedata_cli.cli.commands import app
 
     app(prog_name="thedata")
 

@@ -26,7 +26,7 @@ Results go to stdout, everything else to stderr.
 
 def commands() -> Iterator[tuple[str, ...]]:
     """Yield the words of every command, groups included, in the order of the help."""
-    from thedata_cli.cli.app import app
+    from thedata_cli.cli.commands import app
 
     yield from _walk(typer.main.get_command(app), ())
 

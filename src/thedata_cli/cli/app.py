@@ -1,7 +1,4 @@
-"""The command line as a whole: which commands there are.
-
-Each command's module holds no more than flags and the steps of the command.
-"""
+"""The root of the command line. Which commands hang on it is in `commands.py`."""
 
 from __future__ import annotations
 

@@ -99,6 +99,10 @@ class Component(Model, ABC):
         """Return the doctor's findings about what the embedded process needs on this machine; never downloads."""
         return ()
 
+    def web_address(self, host: str, ports: Mapping[str, int]) -> str:  # noqa: ARG002
+        """Return where a person would look with a browser, without credentials; empty when there is nothing to see."""
+        return ""
+
     def client_environment(self, endpoint: Endpoint) -> Mapping[str, str]:  # noqa: ARG002
         """Return the variables of `thedata env`, such as `NATS_URL`, credentials included."""
         return {}

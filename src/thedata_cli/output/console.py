@@ -101,6 +101,13 @@ class Show:
         if not Confirm.ask(f"[bold]{_escape(question)}[/bold]", console=self.stderr, default=False):
             raise RefusedError("nothing was changed", hint="run the command again to be asked again")
 
+    def ask(self, question: str, *, default: str, choices: tuple[str, ...] = ()) -> str:
+        """Return what the user types, or the default for Enter; only where `can_ask`."""
+        from rich.prompt import Prompt
+
+        prompt = _escape(question)
+        return Prompt.ask(prompt, console=self.stderr, default=default, choices=list(choices) or None)
+
     @contextlib.contextmanager
     def progress(self, description: str, *, total: float | None) -> Iterator[Callable[[float], None]]:
         """Show how far something is and how fast; the yielded function takes the amount done so far.

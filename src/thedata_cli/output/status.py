@@ -2,54 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from thedata_cli.output.quantities import duration_text
 from thedata_cli.output.table import Listing, print_listing, printable
+from thedata_cli.targets.status import ServiceStatus, StackStatus
 
 if TYPE_CHECKING:
     from rich.console import Console
 
 _STYLES = {"healthy": "green", "unhealthy": "yellow", "restarting": "yellow", "stopped": "dim", "failed": "bold red"}
-
-
-@dataclass(frozen=True)
-class ServiceStatus:
-    """One service.
-
-    Attributes:
-        state: Its phase in life, such as `healthy` or `stopped`.
-        version_wanted: Pinned by the project, else the default.
-        version_running: Empty when it does not run.
-        ports: By the component's names.
-        url: Where a person would look; empty when there is nothing to see.
-        uptime_s: None when it does not run.
-        restarts: By the supervisor, since somebody last started it.
-        lag: Messages that it has not yet processed; None for a service that processes none.
-        detail: Why it is not healthy; empty when it is.
-    """
-
-    name: str
-    state: str
-    version_wanted: str = ""
-    version_running: str = ""
-    ports: Mapping[str, int] = field(default_factory=dict)
-    url: str = ""
-    uptime_s: float | None = None
-    restarts: int = 0
-    lag: int | None = None
-    detail: str = ""
-
-
-@dataclass(frozen=True)
-class StackStatus:
-    """Every service of a project, and the target that runs them."""
-
-    project: str
-    target: str
-    services: Sequence[ServiceStatus]
 
 
 def print_status(console: Console, status: StackStatus) -> None:

@@ -58,15 +58,9 @@ class LiveStack:
         self._components = components
         self._live = live
 
-    def one(self, key: str) -> LiveComponent:
-        """Return one connected component.
-
-        Raises:
-            UsageError: The project has no such component.
-        """
-        if key not in self._live:
-            raise UsageError(f"the project has no component {key!r}", hint=f"it has: {', '.join(sorted(self._live))}")
-        return self._live[key]
+    def get(self, key: str) -> LiveComponent | None:
+        """Return one connected component; None when it is not connected."""
+        return self._live.get(key)
 
     def with_ability(self, ability: type[Ability], *, key: str = "") -> Ability:
         """Return the component that has an ability (`CanTail`, `CanQuery`, …); the one named `key` when given.

@@ -1,0 +1,171 @@
+"""`up`, `down`, `restart`, `status`, `logs`: the processes of a stack."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from thedata_cli.cli.app import app
+from thedata_cli.cli.options import AllowDataLoss, EnvironmentName, Format, OutputFormat, ProjectDir
+from thedata_cli.cli.run_command import run_command
+from thedata_cli.errors import ExitCode, RefusedError
+from thedata_cli.output.console import Show
+
+Timeout = Annotated[float, typer.Option(metavar="SECONDS", min=1, help="How long to wait for health.")]
+
+
+@app.command()
+@run_command
+async def up(
+    show: Show,
+    project: ProjectDir = Path(),
+    environment: EnvironmentName = "dev",
+    no_apply: Annotated[bool, typer.Option("--no-apply", help="Only start the services.")] = False,
+    timeout: Timeout = 120,
+    allow_data_loss: AllowDataLoss = False,
+    output: OutputFormat = Format.HUMAN,  # noqa: ARG001
+) -> ExitCode:
+    """Start the stack, wait until it is healthy, and apply what the project declares.
+
+    Running it again changes nothing that is already as declared.
+
+    Example: thedata up --no-apply
+    """
+    from thedata_cli.output.plan import print_change
+    from thedata_cli.output.services import service_progress
+    from thedata_cli.output.up import UpReport, print_up, up_document
+    from thedata_cli.project.load import find_project, load_project
+    from thedata_cli.stack.live_stack import connect
+    from thedata_cli.stack.resources import desired_resources
+    from thedata_cli.targets.choose import choose_target
+    from thedata_cli.targets.status import stack_status
+
+    loaded = load_project(find_project(project), environment)
+    target = choose_target(loaded)
+    show.detail(f"target: {target.name} (processes on this machine)")
+    with service_progress(show) as on_event:
+        await target.up(timeout_s=timeout, on_event=on_event)
+    report = None
+    if not no_apply:
+        async with connect(loaded.name, loaded.components, target.endpoints()) as live:
+            plan = await live.plan(desired_resources(loaded))
+            plan.refuse_conflicts()
+            plan.refuse_data_loss(allowed=allow_data_loss)
+            report = await live.apply(plan, on_change=lambda change: show.preview(change, human=print_change))
+    status = await stack_status(loaded, target)
+    show.result(UpReport(status, report), human=print_up, document=up_document)
+    return ExitCode.FAILED if report and report.failure else ExitCode.OK
+
+
+@app.command()
+@run_command
+async def down(
+    show: Show,
+    project: ProjectDir = Path(),
+    volumes: Annotated[bool, typer.Option("--volumes", help="Delete the data of every service too.")] = False,
+    allow_data_loss: AllowDataLoss = False,
+    output: OutputFormat = Format.HUMAN,  # noqa: ARG001
+) -> None:
+    """Stop the stack. The data stays, unless --volumes says otherwise.
+
+    Works whatever state the project's files are in.
+
+    Example: thedata down
+    """
+    from thedata_cli.output.quantities import bytes_text
+    from thedata_cli.output.services import print_down, service_progress, states_document
+    from thedata_cli.project.load import find_project
+    from thedata_cli.targets.choose import target_of_directory
+
+    target = target_of_directory(find_project(project))
+    sizes = target.data_bytes() if volumes else {}
+    if sizes and not allow_data_loss:
+        held = ", ".join(f"{name} {bytes_text(size)}" for name, size in sizes.items())
+        raise RefusedError(
+            f"`down --volumes` deletes all data: {held}",
+            hint="allow it with `thedata down --volumes --allow-data-loss`",
+        )
+    with service_progress(show) as on_event:
+        states = await target.down(on_event=on_event)
+        if volumes:
+            await target.destroy_data(on_event=on_event)
+    show.result(states, human=print_down, document=states_document)
+
+
+@app.command()
+@run_command
+async def restart(
+    show: Show,
+    service: Annotated[str, typer.Argument(help="The service to stop and start again.")],
+    project: ProjectDir = Path(),
+    environment: EnvironmentName = "dev",
+    timeout: Timeout = 120,
+    output: OutputFormat = Format.HUMAN,  # noqa: ARG001
+) -> None:
+    """Stop one service and start it again with the project's present settings.
+
+    Example: thedata restart questdb
+    """
+    from thedata_cli.output.services import service_progress
+    from thedata_cli.output.status import print_status, status_document
+    from thedata_cli.project.load import find_project, load_project
+    from thedata_cli.targets.choose import choose_target
+    from thedata_cli.targets.status import stack_status
+
+    loaded = load_project(find_project(project), environment)
+    target = choose_target(loaded)
+    with service_progress(show) as on_event:
+        await target.restart(service, timeout_s=timeout, on_event=on_event)
+    show.result(await stack_status(loaded, target), human=print_status, document=status_document)
+
+
+@app.command()
+@run_command
+async def status(
+    show: Show,
+    project: ProjectDir = Path(),
+    environment: EnvironmentName = "dev",
+    output: OutputFormat = Format.HUMAN,  # noqa: ARG001
+) -> ExitCode:
+    """Show every service: state, version, ports, uptime, and how far the pipelines are. Reads only.
+
+    Exits with 5 when a service is not healthy.
+
+    Example: thedata status --output json
+    """
+    from thedata_cli.output.status import print_status, status_document
+    from thedata_cli.project.load import find_project, load_project
+    from thedata_cli.targets.choose import choose_target
+    from thedata_cli.targets.status import stack_status
+
+    loaded = load_project(find_project(project), environment)
+    found = await stack_status(loaded, choose_target(loaded))
+    show.result(found, human=print_status, document=status_document)
+    return ExitCode.OK if found.is_healthy else ExitCode.UNHEALTHY
+
+
+@app.command()
+@run_command
+async def logs(
+    show: Show,
+    service: Annotated[str | None, typer.Argument(help="One service; all of them when left out.")] = None,
+    project: ProjectDir = Path(),
+    environment: EnvironmentName = "dev",
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with new lines until Ctrl-C.")] = False,
+    tail: Annotated[int, typer.Option("--tail", "-n", min=0, help="Lines of each log to begin with.")] = 100,
+    output: OutputFormat = Format.HUMAN,  # noqa: ARG001
+) -> None:
+    """Show what the services wrote; with --follow also what they write from now on. Reads only.
+
+    Example: thedata logs -f questdb
+    """
+    from thedata_cli.output.log_lines import log_printer
+    from thedata_cli.project.load import find_project, load_project
+    from thedata_cli.targets.choose import choose_target
+
+    loaded = load_project(find_project(project), environment)
+    print_line = log_printer(show, is_named=service is None)
+    async for line in choose_target(loaded).logs(service, follow=follow, tail=tail):
+        print_line(line)

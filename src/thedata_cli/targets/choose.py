@@ -1,0 +1,35 @@
+"""Which target runs a project."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from thedata_cli.project.model import Project
+from thedata_cli.project.registry import WORKER
+from thedata_cli.project.secrets import ensure_secrets
+from thedata_cli.stack.fingerprint import fingerprint_of
+from thedata_cli.targets.embedded.runtime import EmbeddedTarget
+
+
+def choose_target(project: Project) -> EmbeddedTarget:
+    """Return the target of the project: processes on this machine, the only one so far.
+
+    Secrets that are missing (a fresh checkout has none) are made.
+
+    Raises:
+        TheDataError: The project's directory cannot be written to.
+    """
+    specs = [spec for component in project.components.values() for spec in component.secrets]
+    return EmbeddedTarget(
+        project_dir=project.directory,
+        project=project.name,
+        components=project.components,
+        secrets=ensure_secrets(project.directory, specs),
+        environment=project.environment,
+        revisions={WORKER: fingerprint_of(project.routes)},
+    )
+
+
+def target_of_directory(directory: Path) -> EmbeddedTarget:
+    """Return the target that runs whatever was started from a project directory, without reading its files."""
+    return EmbeddedTarget(directory, directory.name, components={}, secrets={})
