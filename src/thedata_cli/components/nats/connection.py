@@ -70,11 +70,18 @@ class LoginRefusedError(ServiceUnreachableError):
     """The server does not know the password: trying again does not help."""
 
 
-def rejected(what: str, error: Mapping[str, Any]) -> StatementRejectedError:
-    """Return the error for the `error` object of an API reply."""
-    code = int(error.get("err_code", 0))
-    message = f"NATS refused {what}: {error.get('description', 'no reason given')} (error {code})"
-    return StatementRejectedError(message, hint=_HINTS.get(code, ""))
+class ApiError(StatementRejectedError):
+    """The server refused a request.
+
+    Args:
+        what: The request.
+        error: The `error` object of the reply.
+    """
+
+    def __init__(self, what: str, error: Mapping[str, Any]) -> None:
+        self.number = int(error.get("err_code", 0))
+        reason = error.get("description", "no reason given")
+        super().__init__(f"NATS refused {what}: {reason} (error {self.number})", hint=_HINTS.get(self.number, ""))
 
 
 @contextmanager
@@ -220,7 +227,7 @@ class Connection:
         """
         reply: dict[str, Any] = json.loads(await self.request(subject, body.encode()))
         if "error" in reply:
-            raise rejected(subject, reply["error"])
+            raise ApiError(subject, reply["error"])
         return reply
 
     async def server_version(self) -> str:

@@ -18,7 +18,7 @@ from thedata_cli.component_api.live import (
 )
 from thedata_cli.component_api.routes import Route
 from thedata_cli.components.nats.component import PASSWORD_SECRET, USER
-from thedata_cli.components.nats.connection import Connection
+from thedata_cli.components.nats.connection import ApiError, Connection
 from thedata_cli.components.nats.consume import NatsConsumption
 from thedata_cli.components.nats.doctor import check_server
 from thedata_cli.components.nats.kinds import consumer_id, stream_id
@@ -37,6 +37,11 @@ from thedata_cli.plan.changes import Step
 from thedata_cli.plan.resources import Resource
 
 _LISTINGS_AT_ONCE = 16
+
+_NO_STORE = 10049
+_STORE_WAITS_S = (0.01, 0.05, 0.25, 1.0)
+"""After the last stream on disk is deleted, the server removes their directory a moment later; a stream created at that
+very moment is refused."""
 
 
 @asynccontextmanager
@@ -86,6 +91,14 @@ class NatsLive:
 
     async def execute(self, step: Step) -> None:
         """Send one request of a plan."""
+        for wait_s in _STORE_WAITS_S:
+            try:
+                await self._connection.call(step.call, step.body)
+                return
+            except ApiError as error:
+                if error.number != _NO_STORE:
+                    raise
+                await asyncio.sleep(wait_s)
         await self._connection.call(step.call, step.body)
 
     async def check(self) -> Sequence[CheckResult]:

@@ -10,7 +10,7 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 
 from thedata_cli.component_api.live import OutgoingMessage
-from thedata_cli.components.nats.connection import Connection, mapped_errors, rejected
+from thedata_cli.components.nats.connection import ApiError, Connection, mapped_errors
 from thedata_cli.errors import StatementRejectedError
 
 MAX_IN_FLIGHT = 4000
@@ -114,4 +114,4 @@ def _refusal(message: OutgoingMessage, answer: Msg) -> StatementRejectedError:
             f"no stream takes the subject {message.subject!r}",
             hint="`thedata stream ls` shows the subjects of each stream; `thedata apply` creates the declared ones",
         )
-    return rejected(f"a message on {message.subject!r}", json.loads(answer.data)["error"])
+    return ApiError(f"a message on {message.subject!r}", json.loads(answer.data)["error"])

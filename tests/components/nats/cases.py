@@ -1,0 +1,79 @@
+"""Projects, routes and short ways to apply them, for the tests of NATS."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from thedata_cli.component_api.component import ProjectView
+from thedata_cli.component_api.contracts import Contract
+from thedata_cli.component_api.declarations import Declared
+from thedata_cli.component_api.routes import Route
+from thedata_cli.components.nats.component import NatsComponent
+from thedata_cli.components.nats.live import NatsLive
+from thedata_cli.components.nats.streams import Stream
+from thedata_cli.errors import SourcePosition
+from thedata_cli.plan.changes import Plan, Step
+from thedata_cli.plan.make_plan import make_plan
+from thedata_cli.plan.resources import ResourceId
+
+COMPONENT = NatsComponent()
+
+
+@dataclass(frozen=True)
+class File:
+    """A project file whose values all stand at the line that is the length of their path."""
+
+    file: Path
+
+    def position(self, path: Sequence[str | int] = ()) -> SourcePosition:
+        return SourcePosition(self.file, len(path) + 1, 1)
+
+
+def stream(name: str = "departures", **attributes: Any) -> Stream:
+    return Stream.model_validate({"name": name, "subjects": [f"{name}.>"], **attributes})
+
+
+def route(
+    stream: str = "departures", subject: str = "", *, pipeline: str = "departures", dead_letters: str = "dead-letters"
+) -> Route:
+    return Route(
+        pipeline=pipeline,
+        stream=ResourceId("nats", "stream", stream),
+        subject=subject,
+        contract=Contract(stream, f"{stream}.>", ()),
+        table=ResourceId("questdb", "table", "departures"),
+        dead_letter_stream=dead_letters,
+        max_batch=500,
+        max_wait_s=0.2,
+        position=SourcePosition(Path(f"pipelines/{pipeline}.yaml"), 1, 1),
+    )
+
+
+def project(*streams: Stream, routes: Sequence[Route] = (), name: str = "flights") -> ProjectView:
+    declared = [Declared(one, File(Path(f"streams/{one.name}.yaml"))) for one in streams]
+    return ProjectView(name, declared, {}, routes)
+
+
+async def plan_of(live: NatsLive, view: ProjectView, *, adopt: Collection[ResourceId] = ()) -> Plan:
+    desired = await live.normalise(COMPONENT.resources(view))
+    return make_plan(
+        project=view.name, desired=desired, observed=await live.observe(), kinds=COMPONENT.kinds, adopt=adopt
+    )
+
+
+async def apply(live: NatsLive, view: ProjectView, *, adopt: Collection[ResourceId] = ()) -> Plan:
+    """Apply a project and return the plan that was carried out."""
+    plan = await plan_of(live, view, adopt=adopt)
+    plan.refuse_conflicts()
+    for change in plan.changes:
+        for step in change.steps:
+            await live.execute(step)
+    return plan
+
+
+async def delete_streams(live: NatsLive) -> None:
+    for state in await live.streams():
+        await live.execute(Step(f"$JS.API.STREAM.DELETE.{state.name}"))
