@@ -104,7 +104,7 @@ class MessageDecoder:
         self._contract = contract
         self.row_type: type[msgspec.Struct] = _row_type(contract)
         self._decoder = msgspec.json.Decoder(self.row_type)
-        self._key_positions = [self.columns.index(name) for name in contract.key]
+        self._key = [f"f{self.columns.index(name)}" for name in contract.key]
         typed = [(f"f{index}", field) for index, field in enumerate(contract.fields)]
         self._timestamps = [(name, field) for name, field in typed if field.type is FieldType.TIMESTAMP]
         self._documents = [(name, field) for name, field in typed if field.type is FieldType.JSON]
@@ -143,13 +143,9 @@ class MessageDecoder:
 
         It begins with the contract's name, because one stream may carry the messages of several contracts.
         """
-        import msgspec
-
-        if not self._key_positions:
+        if not self._key:
             return ""
-        values = msgspec.structs.astuple(row)
-        parts = [_id_part(values[position]) for position in self._key_positions]
-        return "|".join([self._contract.name, *parts])
+        return "|".join([self._contract.name, *[_id_part(getattr(row, name)) for name in self._key]])
 
 
 def _check_year(value: datetime.datetime, field: ContractField) -> None:
@@ -180,7 +176,7 @@ def _id_part(value: object) -> str:
     Text is quoted: it must neither look like two values nor break the header it is sent in.
     """
     if isinstance(value, datetime.datetime):
-        return value.astimezone(datetime.UTC).isoformat()
+        return (value if value.tzinfo is datetime.UTC else value.astimezone(datetime.UTC)).isoformat()
     text = str(value)
     return text if text.isalnum() and text.isascii() else quote(text, safe="")
 
