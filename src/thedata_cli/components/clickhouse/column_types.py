@@ -1,0 +1,138 @@
+"""The column types of contract fields, and the values that a column type can hold."""
+
+from __future__ import annotations
+
+import datetime
+import re
+from dataclasses import dataclass
+
+from thedata_cli.component_api.contracts import ContractField, FieldType
+
+_TYPES = {
+    FieldType.STRING: "String",
+    FieldType.BOOLEAN: "Bool",
+    FieldType.INT8: "Int8",
+    FieldType.INT16: "Int16",
+    FieldType.INT32: "Int32",
+    FieldType.INT64: "Int64",
+    FieldType.FLOAT32: "Float32",
+    FieldType.FLOAT64: "Float64",
+    FieldType.DATE: "Date32",
+    FieldType.TIMESTAMP: "DateTime64(6, 'UTC')",
+    FieldType.UUID: "UUID",
+    FieldType.JSON: "String",
+}
+SEQUENCE_TYPE = "UInt64"
+
+
+def column_type(field: ContractField) -> str:
+    """Return the type of a field's column.
+
+    Example:
+        >>> column_type(ContractField("carrier", FieldType.STRING, is_nullable=True, is_symbol=True))
+        'LowCardinality(Nullable(String))'
+    """
+    name = _TYPES[field.type]
+    if field.is_nullable or not field.is_required:
+        name = f"Nullable({name})"
+    if field.is_symbol and field.type is FieldType.STRING:
+        name = f"LowCardinality({name})"
+    return name
+
+
+def bare_type(name: str) -> str:
+    """Return a type without its `Nullable` and `LowCardinality`.
+
+    Example:
+        >>> bare_type("LowCardinality(Nullable(String))")
+        'String'
+    """
+    while match := re.fullmatch(r"(?:Nullable|LowCardinality)\((.*)\)", name, re.DOTALL):
+        name = match[1]
+    return name
+
+
+@dataclass(frozen=True)
+class ValueRange:
+    """The values from `low` to `high` that a column holds; the server would wrap or cut others without a word."""
+
+    low: float | datetime.date
+    high: float | datetime.date
+
+
+def _utc(*parts: int) -> datetime.datetime:
+    return datetime.datetime(*parts, tzinfo=datetime.UTC)  # type: ignore[misc,arg-type]
+
+
+_WIDTHS = (8, 16, 32, 64, 128, 256)
+_FLOAT32_MAX = 3.4028234663852886e38
+_NUMBERS = {
+    **{f"Int{bits}": ValueRange(-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) for bits in _WIDTHS},
+    **{f"UInt{bits}": ValueRange(0, 2**bits - 1) for bits in _WIDTHS},
+    "Float32": ValueRange(-_FLOAT32_MAX, _FLOAT32_MAX),
+    "BFloat16": ValueRange(-3.3895313892515355e38, 3.3895313892515355e38),
+    "DateTime": ValueRange(0, 2**32 - 1),
+}
+_DAYS = {
+    "Date": ValueRange(datetime.date(1970, 1, 1), datetime.date(2149, 6, 6)),
+    "DateTime": ValueRange(datetime.date(1970, 1, 1), datetime.date(2106, 2, 6)),
+}
+_INSTANTS = {
+    "Date": ValueRange(_utc(1970, 1, 1), _utc(2149, 6, 6, 23, 59, 59, 999999)),
+    "DateTime": ValueRange(_utc(1970, 1, 1), _utc(2106, 2, 7, 6, 28, 15, 999999)),
+}
+# Servers before the range was widened to all years cut wider ones off.
+_CENTURY_DAYS = ValueRange(datetime.date(1900, 1, 1), datetime.date(2299, 12, 31))
+_CENTURY_INSTANTS = ValueRange(_utc(1900, 1, 1), _utc(2299, 12, 31, 23, 59, 59, 999999))
+
+
+def value_range(field: FieldType, column: str, *, has_all_years: bool) -> ValueRange | None:
+    """Return the values of a field that its column can hold; None when that is every value, or the server checks it.
+
+    Args:
+        field: What the contract lets through.
+        column: Type of the column.
+        has_all_years: Whether the server's wide date types reach from year 1 to year 9999.
+
+    Example:
+        >>> value_range(FieldType.INT32, "Nullable(UInt8)", has_all_years=True)
+        ValueRange(low=0, high=255)
+    """
+    name = re.sub(r"\(.*", "", bare_type(column), flags=re.DOTALL)
+    is_wide = name in ("Date32", "DateTime64") and not has_all_years
+    if field is FieldType.DATE:
+        return _CENTURY_DAYS if is_wide else _DAYS.get(name)
+    if field is FieldType.TIMESTAMP:
+        return _CENTURY_INSTANTS if is_wide else _INSTANTS.get(name)
+    if field in (FieldType.FLOAT32, FieldType.FLOAT64):
+        return _NUMBERS.get(name) if "Float" in name and field is FieldType.FLOAT64 else None
+    if field in _TYPES and _TYPES[field].startswith("Int") and name != _TYPES[field]:
+        return _NUMBERS.get(name)
+    return None
+
+
+_WIDENING = {
+    "Bool": ("UInt8", "UInt16", "UInt32", "UInt64"),
+    "Date": ("Date32",),
+    "Float32": ("Float64",),
+    **{f"Int{bits}": tuple(f"Int{wider}" for wider in _WIDTHS if wider > bits) for bits in _WIDTHS},
+    **{
+        f"UInt{bits}": tuple(f"{sign}Int{wider}" for sign in ("U", "") for wider in _WIDTHS if wider > bits)
+        for bits in _WIDTHS
+    },
+}
+
+
+def keeps_every_value(before: str, after: str) -> bool:
+    """Tell whether each value of one type has its equal in another, so that a change of type loses nothing.
+
+    Example:
+        >>> keeps_every_value("Int16", "Nullable(Int32)"), keeps_every_value("Nullable(Int16)", "Int16")
+        (True, False)
+    """
+    if "Nullable(" in before and "Nullable(" not in after:
+        return False
+    old, new = bare_type(before), bare_type(after)
+    if old == new or new in _WIDENING.get(old, ()):
+        return True
+    return new == "String" and not re.match(r"FixedString|Array|Map|Tuple|JSON|AggregateFunction", old)
