@@ -53,6 +53,7 @@ class ContractField:
         is_symbol: Few distinct values, often filtered by: SYMBOL in QuestDB, LowCardinality in ClickHouse.
         constraints: Limits for `msgspec.Meta`: ge, gt, le, lt, multiple_of, pattern, min_length, max_length.
         enum: The allowed values; empty means any.
+        document: Of a JSON field, which of the two it must be; None means either.
     """
 
     name: str
@@ -63,6 +64,7 @@ class ContractField:
     constraints: Mapping[str, Any] | None = None
     enum: Sequence[Any] = ()
     description: str = ""
+    document: Literal["object", "array"] | None = None
 
 
 @dataclass(frozen=True)
@@ -156,13 +158,17 @@ def _check_year(value: datetime.datetime, field: ContractField) -> None:
         raise ValueError(f"Instant outside the years 1 to 9999 in UTC - at `$.{field.name}`") from None
 
 
+_OPENINGS = {"object": (b"{",), "array": (b"[",), None: (b"{", b"[")}
+_DOCUMENTS = {"object": "`object`", "array": "`array`", None: "`object` or `array`"}
+
+
 def _checked_document(value: msgspec.Raw, field: ContractField) -> msgspec.Raw | None:
     """Check what the decoder passed over unread: an object or an array, valid UTF-8; null becomes None."""
     text = bytes(value)
     if text == b"null" and (field.is_nullable or not field.is_required):
         return None
-    if text[:1] not in (b"{", b"["):
-        raise ValueError(f"Expected `object` or `array` - at `$.{field.name}`")
+    if text[:1] not in _OPENINGS[field.document]:
+        raise ValueError(f"Expected {_DOCUMENTS[field.document]} - at `$.{field.name}`")
     try:
         text.decode()
     except UnicodeDecodeError as error:

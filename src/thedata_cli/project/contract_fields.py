@@ -99,6 +99,7 @@ class _FieldReader:
             constraints=constraints or None,
             enum=enum,
             description=self._text("description"),
+            document="object" if json_type == "object" else "array" if json_type == "array" else None,
         )
 
     def _node(self, keyword: str) -> Node | None:
@@ -269,6 +270,8 @@ class _FieldReader:
                 self._report(keyword, f"{kind_of(item)} does not fit the field", "", *below)
             else:
                 values.append(item.value)
+        if values == [None]:
+            self._report(keyword, "allows nothing but null", "write a list of values")
         return tuple(value for value in values if value is not None), None in values
 
     @staticmethod
