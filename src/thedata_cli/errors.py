@@ -7,6 +7,7 @@
     ├── UnhealthyError              5  a health check, or a test, failed
     ├── RefusedError                7  data loss not allowed, answered no, or no terminal to ask on
     ├── StatementRejectedError      1  an engine refused a statement
+    ├── InvalidMessageError         1  a message breaks its contract
     ├── ServiceStartError           1  a service did not start
     └── MissingDependencyError      1  a program or package is not on this machine
 
@@ -160,6 +161,12 @@ class StatementRejectedError(TheDataError):
         super().__init__(message, hint=hint, detail=detail)
         self.line = line
         self.column = column
+
+
+class InvalidMessageError(TheDataError):
+    """A message that is to be published breaks its contract."""
+
+    code = "invalid_message"
 
 
 class ServiceStartError(TheDataError):
