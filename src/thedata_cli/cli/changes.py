@@ -29,7 +29,9 @@ async def plan(
     exit_code: Annotated[bool, typer.Option("--exit-code", help="Exit with 6 when something would change.")] = False,
     output: OutputFormat = Format.HUMAN,  # noqa: ARG001
 ) -> ExitCode:
-    """Show what `apply` would do: every statement and call, its cause, and what data it loses. Reads only.
+    """Show what `apply` would do, and why. Reads only.
+
+    Every change comes with the exact statement or API call, its cause, and the data it loses.
 
     Example: thedata plan --exit-code
     """
@@ -59,8 +61,9 @@ async def apply(
     yes: Yes = False,
     output: OutputFormat = Format.HUMAN,  # noqa: ARG001
 ) -> ExitCode:
-    """Create, update and delete what lives in the stack until it matches the project.
+    """Make the running stack match the project.
 
+    Creates, updates and deletes streams, consumers, tables and views; only what the project created is ever changed.
     Stops at the first change that fails; running it again continues.
 
     Example: thedata apply --yes

@@ -19,9 +19,9 @@ async def doctor(
     environment: EnvironmentName = "dev",
     output: OutputFormat = Format.HUMAN,  # noqa: ARG001
 ) -> ExitCode:
-    """Examine this machine, the project and the running stack; every problem comes with a fix. Reads only.
+    """Find what is wrong, why, and what mends it. Reads only.
 
-    Exits with 5 when something is broken. Outside a project it examines the machine.
+    Looks at this machine, the project and the running stack. Exits with 5 when something is broken. Outside a project it examines the machine.
 
     Example: thedata doctor --output json
     """

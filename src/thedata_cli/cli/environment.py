@@ -30,7 +30,9 @@ def env(
         EnvironmentFormat, typer.Option("--format", "--output", "-o", help="For a .env file, a shell, or a program.")
     ] = EnvironmentFormat.DOTENV,
 ) -> None:
-    """Print where the services are, with credentials: NATS_URL, CLICKHOUSE_URL, QUESTDB_PG_URL and more. Reads only.
+    """Print addresses and credentials for other clients. Reads only.
+
+    NATS_URL, CLICKHOUSE_URL, QUESTDB_PG_URL, QUESTDB_HTTP_URL and their parts.
 
     Example: eval "$(thedata env --format shell)" && psql "$QUESTDB_PG_URL"
     """

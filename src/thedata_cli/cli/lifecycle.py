@@ -27,9 +27,9 @@ async def up(
     allow_data_loss: AllowDataLoss = False,
     output: OutputFormat = Format.HUMAN,  # noqa: ARG001
 ) -> ExitCode:
-    """Start the stack, wait until it is healthy, and apply what the project declares.
+    """Start the stack, and apply what the project declares.
 
-    Running it again changes nothing that is already as declared.
+    Waits until every service is healthy. Running it again changes nothing that is already as declared.
 
     Example: thedata up --no-apply
     """
@@ -68,9 +68,9 @@ async def down(
     allow_data_loss: AllowDataLoss = False,
     output: OutputFormat = Format.HUMAN,  # noqa: ARG001
 ) -> None:
-    """Stop the stack. The data stays, unless --volumes says otherwise.
+    """Stop the stack.
 
-    Works whatever state the project's files are in.
+    The data stays, unless --volumes says otherwise. Works whatever state the project's files are in.
 
     Example: thedata down
     """
@@ -104,7 +104,9 @@ async def restart(
     timeout: Timeout = 120,
     output: OutputFormat = Format.HUMAN,  # noqa: ARG001
 ) -> None:
-    """Stop one service and start it again with the project's present settings.
+    """Stop one service and start it again.
+
+    It starts with the project's present settings.
 
     Example: thedata restart questdb
     """
@@ -129,7 +131,7 @@ async def status(
     environment: EnvironmentName = "dev",
     output: OutputFormat = Format.HUMAN,  # noqa: ARG001
 ) -> ExitCode:
-    """Show every service: state, version, ports, uptime, and how far the pipelines are. Reads only.
+    """Show every service, and how far the pipelines are. Reads only.
 
     Exits with 5 when a service is not healthy.
 
@@ -157,7 +159,7 @@ async def logs(
     tail: Annotated[int, typer.Option("--tail", "-n", min=0, help="Lines of each log to begin with.")] = 100,
     output: OutputFormat = Format.HUMAN,  # noqa: ARG001
 ) -> None:
-    """Show what the services wrote; with --follow also what they write from now on. Reads only.
+    """Show what the services wrote. Reads only.
 
     Example: thedata logs -f questdb
     """

@@ -38,9 +38,9 @@ def init(
     yes: Yes = False,
     output: OutputFormat = Format.HUMAN,  # noqa: ARG001
 ) -> None:
-    """Make a new project from a blueprint: files to read, edit and keep in git, with fresh random secrets.
+    """Make a new project from a blueprint.
 
-    Asks the blueprint's questions; --yes takes the defaults, --set answers one.
+    It is plain files to read, edit and keep in git, and fresh random secrets. Asks the blueprint's questions; --yes takes the defaults, --set answers one.
 
     Example: thedata init my-platform --blueprint flights --yes
     """
@@ -93,9 +93,9 @@ def check(
     environment: EnvironmentName = "dev",
     output: OutputFormat = Format.HUMAN,  # noqa: ARG001
 ) -> None:
-    """Check every file of the project, without any server, and list all mistakes at once. Reads only.
+    """Check every file of the project, without a server. Reads only.
 
-    Exits with 3 when there is one.
+    All mistakes are listed at once, each with file, line and column. Exits with 3 when there is one.
 
     Example: thedata check --output json
     """
@@ -113,7 +113,9 @@ def schema(
     write: Annotated[bool, typer.Option("--write", help="Write them to .thedata/schemas/, for editors.")] = False,
     project: ProjectDir = Path(),
 ) -> None:
-    """Print the JSON Schema of a kind of project file: what an editor completes and checks while you type.
+    """Print the JSON Schema of a kind of project file.
+
+    It is what an editor completes and checks while you type.
 
     Example: thedata schema stream
     """
