@@ -21,7 +21,8 @@ async def doctor(
 ) -> ExitCode:
     """Find what is wrong, why, and what mends it. Reads only.
 
-    Looks at this machine, the project and the running stack. Exits with 5 when something is broken. Outside a project it examines the machine.
+    Looks at this machine, the project and the running stack; outside a project at the machine alone. Exits with 5
+    when something is broken.
 
     Example: thedata doctor --output json
     """

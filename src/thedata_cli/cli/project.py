@@ -40,7 +40,8 @@ def init(
 ) -> None:
     """Make a new project from a blueprint.
 
-    It is plain files to read, edit and keep in git, and fresh random secrets. Asks the blueprint's questions; --yes takes the defaults, --set answers one.
+    It is plain files to read, edit and keep in git, and fresh random secrets. Asks the blueprint's questions; --yes
+    takes the defaults, --set answers one.
 
     Example: thedata init my-platform --blueprint flights --yes
     """
