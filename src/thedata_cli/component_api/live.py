@@ -5,7 +5,7 @@ Abilities that only some components have are small protocols.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -110,7 +110,7 @@ class CanTail(Protocol):
     async def streams(self) -> Sequence[StreamState]:
         """Return every stream of the account, sorted by name."""
 
-    def tail(self, stream: str, start: TailStart, *, subject: str = "") -> AsyncIterator[StreamMessage]:
+    def tail(self, stream: str, start: TailStart, *, subject: str = "") -> AsyncGenerator[StreamMessage, None]:
         """Yield messages in order, for ever."""
 
 

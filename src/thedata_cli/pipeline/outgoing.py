@@ -10,6 +10,7 @@ from typing import Any
 from thedata_cli.component_api.contracts import Contract
 from thedata_cli.component_api.live import OutgoingMessage
 from thedata_cli.component_api.subjects import check_subject, covers, overlap
+from thedata_cli.project.feeds import subject_pattern
 
 _PLACEHOLDER = re.compile(r"\{([^{}]+)\}")
 _TOKEN = re.compile(r"[^\s.*>\x00-\x20\x7f]+")
@@ -32,8 +33,7 @@ class MessageMaker:
         names = _PLACEHOLDER.findall(subject)
         if not {"*", ">", "{", "}"}.isdisjoint(_PLACEHOLDER.sub("", subject)):
             raise ValueError(f"{subject!r} is a pattern; a message needs one subject, such as `flights.{{origin}}`")
-        pattern = ".".join("*" if _PLACEHOLDER.search(token) else token for token in subject.split("."))
-        check_subject(pattern)
+        pattern = check_subject(subject_pattern(subject))
         self._subject = subject
         self._fields = _FieldReader(names) if names else None
         near = [contract for contract in contracts if overlap(contract.subject, pattern)]
