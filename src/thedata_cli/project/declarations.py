@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, get_args
+from typing import get_args
 
 from thedata_cli.component_api.component import Component
-from thedata_cli.component_api.declarations import AnyDeclared, Declaration, Declared
+from thedata_cli.component_api.declarations import NAME_PATTERN, AnyDeclared, Declaration, Declared
 from thedata_cli.errors import Problem
 from thedata_cli.project.documents import read_document
-from thedata_cli.project.nodes import Document, kind_of
-from thedata_cli.project.suggestions import either, suggest
+from thedata_cli.project.nodes import Document
+from thedata_cli.project.suggestions import either, suggest, unknown_engine
 from thedata_cli.project.validation import validate
 
 
@@ -101,21 +102,18 @@ def read_declarations(
                 found.broken.setdefault(key, set()).add(_written_name(document))
                 continue
             declared: AnyDeclared = Declared(model, document)
-            _refuse_second(declared, found.named(name, candidate.component), problems)
-            found.by_component.setdefault(candidate.component, []).append(declared)
+            first = found.named(name, candidate.component).get(model.name)
+            if first:
+                message = f"{model.name!r} is declared twice; first in {first.source.position(('name',))}"
+                problems.append(declared.problem(("name",), message))
+            else:
+                found.by_component.setdefault(candidate.component, []).append(declared)
     return found
 
 
 def _written_name(document: Document) -> str:
     node = document.node(("name",))
-    return node.value if node and isinstance(node.value, str) else ""
-
-
-def _refuse_second(declared: AnyDeclared, earlier: Mapping[str, AnyDeclared], problems: list[Problem]) -> None:
-    first = earlier.get(declared.model.name)
-    if first:
-        message = f"{declared.model.name!r} is declared twice; first in {first.source.position(('name',))}"
-        problems.append(declared.problem(("name",), message))
+    return node.text if node and re.fullmatch(NAME_PATTERN, node.text) else ""
 
 
 def _choose(
@@ -144,17 +142,10 @@ def _engine_problem(document: Document, choices: Sequence[str], all_keys: Sequen
     if node is None:
         written = either([f"`engine: {name}`" for name in choices])
         return document.problem(("engine",), "is missing", f"write {written}")
-    if node.value in all_keys:
-        message = f"the project has no component {node.value!r}"
-        return document.problem(("engine",), message, f"add `{node.value}: {{}}` under `components:` of thedata.yaml")
-    return document.problem(("engine",), f"unknown engine {_named(node.value, node)}", suggest(node.text, choices))
+    return document.problem(("engine",), *unknown_engine(node.text, choices, all_keys))
 
 
 def _kind_problem(document: Document, choices: Sequence[str], all_keys: Sequence[str]) -> Problem:  # noqa: ARG001
     node = document.node(("kind",))
     assert node is not None
-    return document.problem(("kind",), f"unknown kind {_named(node.value, node)}", suggest(node.text, choices))
-
-
-def _named(value: Any, node: Any) -> str:
-    return repr(value) if isinstance(value, str) else kind_of(node)
+    return document.problem(("kind",), f"unknown kind {node.text!r}", suggest(node.text, choices))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from thedata_cli.component_api.subjects import check_subject, overlap
@@ -20,7 +21,8 @@ def feed_mistakes(feed: FeedSettings, references: References) -> Iterator[tuple[
     subjects = tuple(getattr(streams[feed.stream][1].model, "subjects", ()))
     if not feed.subject:
         if len(subjects) != 1 or "*" in subjects[0] or ">" in subjects[0]:
-            yield "subject", f"is missing: stream {feed.stream!r} has no single subject", "write `flights.{field}`"
+            example = re.sub(r"[*>]", "{field}", subjects[0]) if subjects else "events.{field}"
+            yield "subject", f"is missing: stream {feed.stream!r} has no single subject", f"write it as `{example}`"
         return
     pattern = subject_pattern(feed.subject)
     try:

@@ -17,7 +17,7 @@ from thedata_cli.project.feeds import feed_mistakes
 from thedata_cli.project.files import OWN_DIRECTORIES, list_files, unread_directories
 from thedata_cli.project.model import DEFAULT_ENVIRONMENT, PROJECT_FILE, Project, ProjectFile
 from thedata_cli.project.nodes import Document
-from thedata_cli.project.pipelines import References, read_pipelines
+from thedata_cli.project.pipelines import TABLES, References, read_pipelines
 from thedata_cli.project.queries import NamedQuery, read_query
 from thedata_cli.project.registry import WORKER, component_class, component_keys
 from thedata_cli.project.suggestions import either, suggest
@@ -88,13 +88,20 @@ class _Loader:
             if overlay.stem != environment:
                 self._read_root(overlay.stem, self._problems)
         contracts, broken_contracts = self._read_contracts()
+        if not root.classes.keys() - {WORKER}:
+            # Every reference would be unknown; the mistake is that no component is there.
+            self._report_no_components(root)
+            return None
         candidates = candidates_by_directory(root.classes)
         for name in candidates:
             self._files.setdefault(name, list_files(self._directory, name, self._problems))
         self._report_unread(root)
         declarations = read_declarations(self._directory, self._files, candidates, component_keys(), self._problems)
         self._check_contract_references(declarations, contracts, broken_contracts)
-        references = References(declarations, contracts, broken_contracts, tuple(root.classes))
+        engines = tuple(key for key, component in root.classes.items() if TABLES in component.declarations)
+        references = References(
+            declarations, contracts, broken_contracts, tuple(root.classes), engines, component_keys()
+        )
         pipelines, routes = read_pipelines(self._directory, self._files["pipelines"], references, self._problems)
         queries = self._read_queries(root)
         self._check_feeds(root, references)
@@ -115,6 +122,11 @@ class _Loader:
         )
         self._ask_components(project, broken_contracts)
         return project
+
+    def _report_no_components(self, root: _Root) -> None:
+        if root.settings is not None and root.document is not None and not root.settings.components:
+            expected = f"name at least one: {', '.join(key for key in component_keys() if key != WORKER)}"
+            self._problems.append(root.document.problem(("components",), "the project has no component", expected))
 
     def _read_root(self, environment: str, problems: list[Problem]) -> _Root:
         document = read_project_file(self._directory, environment, self._files["environments"], problems)
@@ -189,8 +201,9 @@ class _Loader:
 
     def _read_queries(self, root: _Root) -> dict[str, NamedQuery]:
         queries: dict[str, NamedQuery] = {}
+        engines = root.classes.keys() - {WORKER}
         for file in self._files["queries"]:
-            query = read_query(self._directory, file, tuple(root.classes), self._problems)
+            query = read_query(self._directory, file, engines, component_keys(), self._problems)
             if query is None:
                 continue
             first = queries.setdefault(query.name, query)

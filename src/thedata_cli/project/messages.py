@@ -48,8 +48,8 @@ _LIMITS: Mapping[str, tuple[str, str]] = {
     "multiple_of": ("multiple_of", "write a multiple of {}"),
     "string_too_short": ("min_length", "write at least {} character(s)"),
     "string_too_long": ("max_length", "write at most {} character(s)"),
-    "too_short": ("min_length", "write at least {} value(s)"),
-    "too_long": ("max_length", "write at most {} value(s)"),
+    "too_short": ("min_length", "write {} or more"),
+    "too_long": ("max_length", "write {} or fewer"),
 }
 
 
@@ -69,6 +69,8 @@ def describe(detail: ErrorDetails, node: Node | None) -> tuple[str, str]:
     message = f"{subject} is not allowed here"
     if kind in _EXPECTED:
         return message, _EXPECTED[kind]
+    if kind in ("too_short", "too_long"):
+        message = f"has too {'few' if kind == 'too_short' else 'many'} values"
     if kind in _LIMITS:
         key, words = _LIMITS[kind]
         return message, words.format(context[key])

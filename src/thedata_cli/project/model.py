@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from thedata_cli.component_api.component import Component, ProjectView
 from thedata_cli.component_api.contracts import Contract
@@ -64,9 +64,15 @@ class BatchSettings(Model):
     """How long a message waits for its batch to fill."""
 
 
-TableReference = Annotated[
-    str, Field(pattern=r"^[^/\s]+/[^/\s]+$", description="Engine and table: `questdb/departures`.")
-]
+def _check_table(reference: str) -> str:
+    engine, _, table = reference.partition("/")
+    if not engine or not table or "/" in table:
+        raise ValueError(f"{reference!r} does not name a table; write it as engine/name, such as `questdb/departures`")
+    return reference
+
+
+TableReference = Annotated[str, AfterValidator(_check_table), Field(examples=["questdb/departures"])]
+"""Engine and table."""
 
 
 class PipelineFile(Model):

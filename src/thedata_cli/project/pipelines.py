@@ -17,7 +17,7 @@ from thedata_cli.project.declarations import Declarations
 from thedata_cli.project.documents import read_document
 from thedata_cli.project.model import DEAD_LETTER_STREAM, PipelineFile
 from thedata_cli.project.nodes import Document
-from thedata_cli.project.suggestions import either, suggest
+from thedata_cli.project.suggestions import either, suggest, unknown_engine
 from thedata_cli.project.validation import validate
 
 STREAMS = "streams"
@@ -33,12 +33,16 @@ class References:
         contracts: By name.
         broken_contracts: Names of contracts that could not be read.
         components: Components of the project.
+        engines: Those of them that have tables.
+        all_keys: Every component there is.
     """
 
     declarations: Declarations
     contracts: Mapping[str, Contract]
     broken_contracts: frozenset[str]
     components: Sequence[str]
+    engines: Sequence[str]
+    all_keys: Sequence[str]
 
     def streams(self) -> dict[str, tuple[str, AnyDeclared]]:
         """Return every stream by name, with the component it is in."""
@@ -213,8 +217,11 @@ class _Resolver:
     def _table(self, index: int, contract: Contract | None) -> ResourceId | None:
         path = ("tables", index)
         component, _, name = self._pipeline.tables[index].partition("/")
-        if component not in self._references.components:
-            self._report(path, f"unknown engine {component!r}", suggest(component, self._references.components))
+        if component not in self._references.engines:
+            if component in self._references.components:
+                self._report(path, f"component {component!r} has no tables", "name a table as engine/name")
+                return None
+            self._report(path, *unknown_engine(component, self._references.engines, self._references.all_keys))
             return None
         declarations = self._references.declarations
         tables = declarations.named(TABLES, component)
@@ -227,15 +234,15 @@ class _Resolver:
         if kind != "table":
             self._report(path, f"{component}/{name} is a {kind}, which a pipeline cannot fill", "name a table")
             return None
-        if contract:
-            self._check_columns(path, tables[name].model, contract)
+        if contract and not self._has_columns(path, tables[name].model, contract):
+            return None
         return ResourceId(component, "table", name)
 
-    def _check_columns(self, path: tuple[str | int, ...], table: Any, contract: Contract) -> None:
-        """Every field of the messages needs a column."""
+    def _has_columns(self, path: tuple[str | int, ...], table: Any, contract: Contract) -> bool:
+        """Tell whether every field of the messages has a column; report those that have none."""
         typed_by = self._references.contracts.get(getattr(table, "contract", None) or "")
         if typed_by is contract or getattr(table, "contract", None) in self._references.broken_contracts:
-            return
+            return True
         columns = {field.name for field in typed_by.fields} if typed_by else set()
         columns |= {column.name for column in getattr(table, "columns", ())}
         missing = [field.name for field in contract.fields if field.name not in columns]
@@ -243,3 +250,4 @@ class _Resolver:
             table_name = self._pipeline.tables[int(path[1])]
             message = f"{table_name} has no column {either(missing)}, which contract {contract.name!r} has"
             self._report(path, message, f"write `contract: {contract.name}` in the table, or add the columns")
+        return not missing

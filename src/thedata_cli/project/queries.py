@@ -9,7 +9,7 @@ from pathlib import Path
 
 from thedata_cli.errors import Problem, SourcePosition
 from thedata_cli.project.documents import read_text
-from thedata_cli.project.suggestions import suggest
+from thedata_cli.project.suggestions import suggest, unknown_engine
 
 HEADERS = ("engine", "description", "chart")
 
@@ -39,13 +39,20 @@ class NamedQuery:
     chart: str = ""
 
 
-def read_query(directory: Path, file: Path, engines: Collection[str], problems: list[Problem]) -> NamedQuery | None:
+def read_query(
+    directory: Path,
+    file: Path,
+    engines: Collection[str],
+    all_keys: Collection[str],
+    problems: list[Problem],
+) -> NamedQuery | None:
     """Read one query, or return None after reporting what is wrong.
 
     Args:
         directory: Root of the project.
         file: Relative to it.
-        engines: Components of the project.
+        engines: Components of the project that may run it.
+        all_keys: Every component there is.
         problems: Gets every mistake found.
     """
     text = read_text(directory, file, problems)
@@ -59,7 +66,7 @@ def read_query(directory: Path, file: Path, engines: Collection[str], problems: 
     else:
         engine, position = headers["engine"]
         if engine not in engines:
-            found.append(Problem(position, "engine", f"unknown engine {engine!r}", suggest(engine, engines)))
+            found.append(Problem(position, "engine", *unknown_engine(engine, engines, all_keys)))
     if "chart" in headers and not _CHART.fullmatch(headers["chart"][0]):
         chart, position = headers["chart"]
         found.append(Problem(position, "chart", f"{chart!r} is no chart", "write it as `bar x=COLUMN y=COLUMN`"))

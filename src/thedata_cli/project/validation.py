@@ -47,7 +47,8 @@ def validate(
         return model.model_validate_json(json.dumps(data), strict=True)
     except ValidationError as error:
         mistakes = [_Mistake.read(document, path, detail) for detail in error.errors(include_url=False)]
-        problems.extend(_problem(model, document, path, mistake, known_keys) for mistake in _one_branch(mistakes))
+        for mistake in _one_branch(_without_consequences(mistakes)):
+            problems.append(_problem(model, document, path, mistake, known_keys))
         return None
 
 
@@ -80,6 +81,18 @@ class _Mistake:
             elif branch_depth < 0 and step != "[key]":
                 branch_depth, branch = len(path), str(step)
         return cls(path, location, branch_depth, branch, detail)
+
+
+def _without_consequences(mistakes: Sequence[_Mistake]) -> list[_Mistake]:
+    """Leave out that a list is too short where that is only because of the mistakes in its items."""
+    return [
+        mistake
+        for mistake in mistakes
+        if mistake.detail["type"] != "too_short"
+        or not any(
+            _is_inside(other, mistake.path) and other.path[: len(mistake.path)] == mistake.path for other in mistakes
+        )
+    ]
 
 
 def _one_branch(mistakes: Sequence[_Mistake]) -> Iterator[_Mistake | Sequence[_Mistake]]:
