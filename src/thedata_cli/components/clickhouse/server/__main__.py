@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import os
 import socket
 import sys
@@ -88,8 +89,22 @@ def serve(application: Application, host: str, port: int, what: str) -> None:
         timeout_graceful_shutdown=_GRACE_S,
         timeout_keep_alive=_KEEP_ALIVE_S,
     )
+    logger = logging.getLogger("uvicorn.error")
+    logger.addHandler(_LogHandler())
+    logger.setLevel(logging.WARNING)
+    logger.propagate = False
     server = _Server(config, lambda: log(f"{what} listens on http://{host}:{port}"))
     server.run()
+
+
+class _LogHandler(logging.Handler):
+    """What the HTTP server has to say, as one line each."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        message = record.getMessage()
+        # That is how a response with an error inside it is broken off on purpose; the error has been logged.
+        if not message.startswith("ASGI callable returned without completing response"):
+            log(f"http: {message.splitlines()[0]}")
 
 
 class _Server(uvicorn.Server):

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import socket
+import traceback
 from collections.abc import Callable, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import PurePath
 from typing import Any
 
 from thedata_cli.components.clickhouse.server.body import Body, ClientGoneError, Receive
 from thedata_cli.components.clickhouse.server.engine import Engine
-from thedata_cli.components.clickhouse.server.errors import QUERY_ALREADY_RUNNING, ClickHouseError
+from thedata_cli.components.clickhouse.server.errors import LOGICAL_ERROR, QUERY_ALREADY_RUNNING, ClickHouseError
 from thedata_cli.components.clickhouse.server.query import BrokenOffError, Query
 from thedata_cli.components.clickhouse.server.request import Login, Request
 from thedata_cli.components.clickhouse.server.response import Response, Send
@@ -69,6 +71,11 @@ class Application:
         except BrokenOffError:
             # Returning without the end of the body makes the HTTP server break the connection.
             return
+        except Exception as error:
+            self._log(f"query {request.query_id}: internal error {type(error).__name__}: {error} ({_place(error)})")
+            if not response.is_started:
+                fault = ClickHouseError(LOGICAL_ERROR, f"Internal error of the embedded server: {type(error).__name__}")
+                await response.fail(fault.status, fault.text(self._engine.version) + "\n")
         finally:
             response.close()
 
@@ -87,6 +94,11 @@ class Application:
             self._engine.cancel(query.marker)
         self._pool.shutdown(wait=False, cancel_futures=True)
         self._sessions.close()
+
+
+def _place(error: BaseException) -> str:
+    frames = traceback.extract_tb(error.__traceback__)
+    return f"{PurePath(frames[-1].filename).name}:{frames[-1].lineno}"
 
 
 async def _send_text(send: Send, status: int, text: str) -> None:

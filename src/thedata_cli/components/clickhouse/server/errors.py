@@ -9,6 +9,7 @@ _VERSION_SUFFIX = re.compile(r"\s*\(version [^()]*(?:\([^()]*\))?\)\s*$")
 _NAME_SUFFIX = re.compile(r"\s*\(([A-Z][A-Z0-9_]+)\)\s*$")
 
 BAD_ARGUMENTS = (36, "BAD_ARGUMENTS")
+LOGICAL_ERROR = (49, "LOGICAL_ERROR")
 NOT_IMPLEMENTED = (48, "NOT_IMPLEMENTED")
 SYNTAX_ERROR = (62, "SYNTAX_ERROR")
 INCORRECT_DATA = (117, "INCORRECT_DATA")
@@ -55,7 +56,7 @@ _MALFORMED = {
     599,
     675,
 }
-_UNKNOWN = {46, 47, 48 + 2, 56, 60, 63, 73, 78, 81, 115, 372}
+_UNKNOWN = {46, 47, 50, 56, 60, 63, 73, 78, 81, 115, 372}
 _STATUS = {
     **dict.fromkeys(_MALFORMED, 400),
     **dict.fromkeys(_UNKNOWN, 404),

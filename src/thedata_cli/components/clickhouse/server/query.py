@@ -123,7 +123,7 @@ class Query:
         self._response.set_header("X-ClickHouse-Exception-Tag", tag)
         if output_format.lower() == "native" and self._request.client_revision:
             types = await lease.call(result_types, lease.connection, statement, parameters)
-            self._response.encode_first(NativeEncoder(self._request.client_revision, types))
+            self._response.rewrite(NativeEncoder(self._request.client_revision, types))
         try:
             async with ResultStream(lease, self._engine, self.marker) as stream:
                 return await self._pass_on(stream, statement, output_format, parameters)

@@ -28,6 +28,7 @@ class Response:
         self._is_started = False
         self._holds_all = False
         self._hold_bytes = _HOLD_BYTES
+        self._rewriter: Encoder | None = None
         self._encoders: list[Encoder] = []
         self._content_encoding: str | None = None
         # What does not fit into memory goes to a file without a name; `close` drops both.
@@ -49,13 +50,14 @@ class Response:
         """Set a header; without effect once the response has started."""
         self._headers[name] = value
 
-    def encode_first(self, encoder: Encoder) -> None:
-        """Put an encoder in front of those that the request asked for."""
-        self._encoders.insert(0, encoder)
+    def rewrite(self, rewriter: Encoder) -> None:
+        """Rewrite the body before it is packed; the trailer of an error is packed, but not rewritten."""
+        self._rewriter = rewriter
 
     async def write(self, data: bytes) -> None:
         """Add to the body; a large piece is packed in a thread, off the event loop."""
-        encoded = await asyncio.to_thread(self._encode, data) if self._encoders else data
+        is_plain = not (self._rewriter or self._encoders)
+        encoded = data if is_plain else await asyncio.to_thread(self._rewrite_and_encode, data)
         self._plain_bytes += len(data)
         if self._is_started:
             await self._send_body(encoded)
@@ -63,6 +65,9 @@ class Response:
         self._held.write(encoded)
         if not self._holds_all and self._plain_bytes >= self._hold_bytes:
             await self._start(200)
+
+    def _rewrite_and_encode(self, data: bytes) -> bytes:
+        return self._encode(self._rewriter.encode(data) if self._rewriter else data)
 
     def _encode(self, data: bytes) -> bytes:
         for encoder in self._encoders:
@@ -80,6 +85,8 @@ class Response:
     async def finish(self) -> None:
         """End the body. A short one leaves here, whole and with its length."""
         rest = b""
+        if self._rewriter:
+            self._rewriter.finish()
         if self._plain_bytes:
             rest = self._finish_encoders()
         else:
@@ -93,7 +100,8 @@ class Response:
 
     async def break_off(self, trailer: bytes) -> None:
         """Send what tells the client of an error; the caller then breaks the connection."""
-        await self._send_body(self._encode(trailer) + self._finish_encoders())
+        packed = self._encode(trailer)
+        await self._send_body(packed + self._finish_encoders())
 
     async def fail(self, status: int, text: str) -> None:
         """Answer with an error in place of all that was held back."""

@@ -237,7 +237,7 @@ def split_input(sql: bytes) -> tuple[bytes, str, bytes]:
     tokens = list(_tokens(sql, complete=True))
     for word, bracket, columns, end in zip(tokens, tokens[1:], tokens[2:], tokens[3:], strict=False):
         if word.word == b"INPUT" and bracket.text == b"(" and columns.type == "string" and end.text == b")":
-            structure = re.sub(rb"\\\\(.)|''", lambda found: found[1] or b"'", columns.text[1:-1])
+            structure = re.sub(rb"\\(.)|''", lambda found: found[1] or b"'", columns.text[1:-1])
             return sql[: word.start], structure.decode("utf-8", "surrogateescape"), sql[end.end :]
     raise ClickHouseError(SYNTAX_ERROR, "Syntax error: INSERT SELECT FORMAT needs the function input('columns').")
 
