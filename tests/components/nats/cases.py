@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Collection, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,6 +12,7 @@ from typing import Any
 from thedata_cli.component_api.component import ProjectView
 from thedata_cli.component_api.contracts import Contract
 from thedata_cli.component_api.declarations import Declared
+from thedata_cli.component_api.live import StreamMessage, TailStart
 from thedata_cli.component_api.routes import Route
 from thedata_cli.components.nats.component import NatsComponent
 from thedata_cli.components.nats.live import NatsLive
@@ -20,6 +23,7 @@ from thedata_cli.plan.make_plan import make_plan
 from thedata_cli.plan.resources import ResourceId
 
 COMPONENT = NatsComponent()
+FROM_THE_FIRST = TailStart(sequence=1)
 
 
 @dataclass(frozen=True)
@@ -37,7 +41,12 @@ def stream(name: str = "departures", **attributes: Any) -> Stream:
 
 
 def route(
-    stream: str = "departures", subject: str = "", *, pipeline: str = "departures", dead_letters: str = "dead-letters"
+    stream: str = "departures",
+    subject: str = "",
+    *,
+    pipeline: str = "departures",
+    dead_letters: str = "dead-letters",
+    ack_wait_s: float = 30.0,
 ) -> Route:
     return Route(
         pipeline=pipeline,
@@ -49,6 +58,7 @@ def route(
         max_batch=500,
         max_wait_s=0.2,
         position=SourcePosition(Path(f"pipelines/{pipeline}.yaml"), 1, 1),
+        ack_wait_s=ack_wait_s,
     )
 
 
@@ -72,6 +82,19 @@ async def apply(live: NatsLive, view: ProjectView, *, adopt: Collection[Resource
         for step in change.steps:
             await live.execute(step)
     return plan
+
+
+async def read(
+    live: NatsLive, stream: str, count: int, start: TailStart = FROM_THE_FIRST, subject: str = ""
+) -> list[StreamMessage]:
+    """Tail a stream until `count` messages have come."""
+    messages: list[StreamMessage] = []
+    async with aclosing(live.tail(stream, start, subject=subject)) as tail, asyncio.timeout(30):
+        async for message in tail:
+            messages.append(message)
+            if len(messages) == count:
+                break
+    return messages
 
 
 async def delete_streams(live: NatsLive) -> None:

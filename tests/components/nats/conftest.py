@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 from typing import cast
 
 import pytest
@@ -24,3 +25,10 @@ async def live(server: NatsServer) -> AsyncIterator[NatsLive]:
     async with COMPONENT.connect(server.endpoint, "flights") as connected:
         await delete_streams(cast(NatsLive, connected))
         yield cast(NatsLive, connected)
+
+
+@pytest.fixture
+def own_server(tmp_path: Path) -> Iterator[NatsServer]:
+    """A server that the test may stop."""
+    with running_nats(tmp_path) as running:
+        yield running

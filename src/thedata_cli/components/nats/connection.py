@@ -119,6 +119,14 @@ def unreachable(address: str, error: Exception | None) -> ServiceUnreachableErro
     return ServiceUnreachableError(f"NATS at {address} cannot be reached: {reason}", hint=_START_HINT)
 
 
+class DialledClient(Client):
+    """A client that was connected once; when that connection is lost, so is it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lost: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+
 class Connection:
     """A connection that is dialled again by the first call after it was lost.
 
@@ -130,11 +138,11 @@ class Connection:
         self.address = f"{self._host}:{endpoint.ports['client']}"
         self._user = user
         self._password = password
-        self._client: Client | None = None
-        self._lost: asyncio.Future[None] | None = None
+        self._client: DialledClient | None = None
         self._dialling = asyncio.Lock()
+        self._is_over = False
 
-    async def client(self) -> Client:
+    async def client(self) -> DialledClient:
         """Return the connected client.
 
         Raises:
@@ -143,13 +151,14 @@ class Connection:
         if self._client is not None and not self._client.is_closed:
             return self._client
         async with self._dialling:
+            if self._is_over:
+                raise ServiceUnreachableError(f"the connection to NATS at {self.address} was closed")
             if self._client is None or self._client.is_closed:
                 self._client = await self._dial()
             return self._client
 
-    async def _dial(self) -> Client:
-        client = Client()
-        lost: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    async def _dial(self) -> DialledClient:
+        client = DialledClient()
         failure: list[Exception] = []
         is_connected = False
 
@@ -160,8 +169,8 @@ class Connection:
                 raise error
 
         async def on_closed() -> None:
-            if not lost.done():
-                lost.set_result(None)
+            if not client.lost.done():
+                client.lost.set_result(None)
 
         try:
             async with asyncio.timeout(CONNECT_TIMEOUT_S):
@@ -179,7 +188,6 @@ class Connection:
             await client.close()
             raise self._dial_failure(failure[0] if failure else error) from error
         is_connected = True
-        self._lost = lost
         return client
 
     def _dial_failure(self, error: Exception) -> ServiceUnreachableError:
@@ -190,21 +198,20 @@ class Connection:
             )
         return unreachable(self.address, error)
 
-    async def wait_for(self, awaitable: Awaitable[T], timeout_s: float = REQUEST_TIMEOUT_S) -> T:
-        """Wait, but no longer than the connection lives.
+    async def wait_for(self, client: DialledClient, awaitable: Awaitable[T], timeout_s: float = REQUEST_TIMEOUT_S) -> T:
+        """Wait for what `client` brings, but no longer than it lives.
 
         Raises:
             ServiceUnreachableError: The time is over, or the connection was lost.
         """
         task = asyncio.ensure_future(awaitable)
-        lost = self._lost
         try:
-            waiting: set[asyncio.Future[Any]] = {task, lost} if lost else {task}
+            waiting: set[asyncio.Future[Any]] = {task, client.lost}
             await asyncio.wait(waiting, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
             if task.done():
                 with mapped_errors(self.address):
                     return await task
-            raise unreachable(self.address, None if lost and lost.done() else TimeoutError())
+            raise unreachable(self.address, None if client.lost.done() else TimeoutError())
         finally:
             task.cancel()
 
@@ -215,7 +222,9 @@ class Connection:
             ServiceUnreachableError: No answer in time, or nobody answers this subject.
         """
         client = await self.client()
-        reply = await self.wait_for(client.request(subject, payload, timeout=REQUEST_TIMEOUT_S), REQUEST_TIMEOUT_S + 1)
+        reply = await self.wait_for(
+            client, client.request(subject, payload, timeout=REQUEST_TIMEOUT_S), REQUEST_TIMEOUT_S + 1
+        )
         return bytes(reply.data)
 
     async def call(self, subject: str, body: str = "") -> dict[str, Any]:
@@ -238,10 +247,11 @@ class Connection:
     async def flush(self) -> None:
         """Wait until the server has taken everything that was sent."""
         client = await self.client()
-        await self.wait_for(client.flush(timeout=int(REQUEST_TIMEOUT_S)), REQUEST_TIMEOUT_S + 1)
+        await self.wait_for(client, client.flush(timeout=int(REQUEST_TIMEOUT_S)), REQUEST_TIMEOUT_S + 1)
 
     async def close(self) -> None:
-        """Close it; what was sent before reaches the server."""
+        """Close it for good; what was sent before reaches the server."""
+        self._is_over = True
         if self._client is not None:
             with mapped_errors(self.address):
                 await self._client.close()

@@ -7,12 +7,11 @@ import datetime
 import json
 from collections.abc import Sequence
 
-from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 
 from thedata_cli.component_api.live import Delivery, StreamMessage
-from thedata_cli.components.nats.connection import Connection, mapped_errors
+from thedata_cli.components.nats.connection import Connection, DialledClient, mapped_errors
 from thedata_cli.errors import ServiceUnreachableError
 
 MAX_REQUEST_BYTES = 32 * 2**20
@@ -40,7 +39,7 @@ class PullReader:
         self._connection = connection
         self._next = f"$JS.API.CONSUMER.MSG.NEXT.{stream}.{consumer}"
         self._name = f"{stream}/{consumer}"
-        self._client: Client | None = None
+        self._client: DialledClient | None = None
         self._subscription: Subscription | None = None
         self._inbox = ""
         self._pulls = 0
@@ -68,13 +67,13 @@ class PullReader:
             }
             with mapped_errors(self._connection.address):
                 await client.publish(self._next, json.dumps(body).encode(), reply=f"{self._inbox}.{self._pulls}")
-            await self._connection.wait_for(self._ready.wait(), max_wait_s + _GRACE_S)
+            await self._connection.wait_for(client, self._ready.wait(), max_wait_s + _GRACE_S)
         taken, self._buffer = self._buffer[:max_messages], self._buffer[max_messages:]
         if not taken and self._status is not None:
             self._raise_for_status(self._status)
         return taken
 
-    async def _subscribed(self) -> Client:
+    async def _subscribed(self) -> DialledClient:
         client = await self._connection.client()
         if client is not self._client:
             # What an earlier connection had delivered is delivered again when its acknowledgement does not come.

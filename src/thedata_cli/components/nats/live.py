@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -110,7 +110,7 @@ class NatsLive:
         states = [_stream_state(stream, consumers) for stream, consumers in await self._listing()]
         return sorted(states, key=lambda state: state.name)
 
-    def tail(self, stream: str, start: TailStart, *, subject: str = "") -> AsyncIterator[StreamMessage]:
+    def tail(self, stream: str, start: TailStart, *, subject: str = "") -> AsyncGenerator[StreamMessage, None]:
         """Yield messages in order, for ever; survives a restart of the server.
 
         Raises:

@@ -5,15 +5,16 @@ from __future__ import annotations
 import asyncio
 import json
 import secrets
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager, suppress
-from typing import Any
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import suppress
+from typing import Any, Self
 
 from nats.aio.msg import Msg
+from nats.aio.subscription import Subscription
 
 from thedata_cli.component_api.live import StreamMessage, TailStart
-from thedata_cli.components.nats.connection import Connection, LoginRefusedError, mapped_errors
-from thedata_cli.components.nats.consume import delivery_of
+from thedata_cli.components.nats.connection import Connection, DialledClient, LoginRefusedError, mapped_errors
+from thedata_cli.components.nats.consume import MAX_REQUEST_BYTES, delivery_of
 from thedata_cli.errors import ServiceUnreachableError, TheDataError
 
 Deliver = Mapping[str, Any]
@@ -29,7 +30,7 @@ _INACTIVE_S = 30
 
 async def tail_stream(
     connection: Connection, stream: str, start: TailStart, subject: str
-) -> AsyncIterator[StreamMessage]:
+) -> AsyncGenerator[StreamMessage, None]:
     """Yield messages in order, for ever.
 
     A temporary consumer in the server's memory delivers them. When it is lost, by a restart of the server or a broken
@@ -40,8 +41,9 @@ async def tail_stream(
     deliver, skip = await _begin(connection, info, start, subject)
     while True:
         try:
-            async with _temporary_consumer(connection, stream, deliver, subject) as (name, _):
-                async for message in _messages(connection, stream, name):
+            async with _TemporaryConsumer(connection, stream, deliver, subject) as consumer:
+                while True:
+                    message = await consumer.next_message()
                     deliver = _from_sequence(message.sequence + 1)
                     if skip:
                         skip -= 1
@@ -79,81 +81,108 @@ async def _last(connection: Connection, info: Mapping[str, Any], count: int, sub
     distance = count
     while True:
         deliver = _from_sequence(state["last_seq"] + 1 - distance)
-        async with _temporary_consumer(connection, stream, deliver, subject) as (_, pending):
+        async with _TemporaryConsumer(connection, stream, deliver, subject) as consumer:
+            pending = consumer.pending
             if pending >= count or deliver["opt_start_seq"] <= max(1, state["first_seq"]):
                 return deliver, max(0, pending - count)
         distance *= 2
 
 
-@asynccontextmanager
-async def _temporary_consumer(
-    connection: Connection, stream: str, deliver: Deliver, subject: str
-) -> AsyncIterator[tuple[str, int]]:
-    """Make a consumer, yield its name and how many messages wait for it, and delete it."""
-    name = f"thedata-tail-{secrets.token_hex(8)}"
-    config = {
-        "name": name,
-        "description": "a tail; goes away by itself",
-        "ack_policy": "none",
-        "mem_storage": True,
-        "num_replicas": 1,
-        "inactive_threshold": _INACTIVE_S * 10**9,
-        **deliver,
-        **({"filter_subject": subject} if subject else {}),
-    }
-    body = json.dumps({"stream_name": stream, "action": "create", "config": config})
-    filtered = f".{subject}" if subject else ""
-    info = await connection.call(f"$JS.API.CONSUMER.CREATE.{stream}.{name}{filtered}", body)
-    try:
-        yield name, info["num_pending"]
-    finally:
-        with suppress(TheDataError):
-            await connection.call(f"$JS.API.CONSUMER.DELETE.{stream}.{name}")
+class _TemporaryConsumer:
+    """A consumer of one tail, in the server's memory; it is deleted at the end, and when its reader was killed.
 
-
-async def _messages(connection: Connection, stream: str, consumer: str) -> AsyncIterator[StreamMessage]:
-    """Yield what the consumer delivers over this connection.
-
-    Raises:
-        ServiceUnreachableError: The connection was lost, the server is silent, or the consumer is gone.
+    It is a class and not a generator, so that a loop that ends has one generator of a tail to close.
     """
-    client = await connection.client()
-    inbox = client.new_inbox()
-    arrived: asyncio.Queue[Msg] = asyncio.Queue()
 
-    async def on_message(msg: Msg) -> None:
-        arrived.put_nowait(msg)
+    def __init__(self, connection: Connection, stream: str, deliver: Deliver, subject: str) -> None:
+        self._connection = connection
+        self._stream = stream
+        self._deliver = deliver
+        self._subject = subject
+        self._name = f"thedata-tail-{secrets.token_hex(8)}"
+        self._arrived: asyncio.Queue[Msg] = asyncio.Queue()
+        self._subscription: Subscription | None = None
+        self._client: DialledClient | None = None
+        self._inbox = ""
+        self._pulls = 0
+        self._open_messages = 0
+        self.pending = 0
+        """Messages that waited for it when it was made."""
 
-    with mapped_errors(connection.address):
-        subscription = await client.subscribe(f"{inbox}.*", cb=on_message)
-    pull = {
-        "batch": _PULL_MESSAGES,
-        "expires": round(_PULL_WAIT_S * 1e9),
-        "idle_heartbeat": round(_HEARTBEAT_S * 1e9),
-    }
-    number = received = 0
-    is_pulling = False
-    try:
+    async def __aenter__(self) -> Self:
+        config = {
+            "name": self._name,
+            "description": "a tail; goes away by itself",
+            "ack_policy": "none",
+            "mem_storage": True,
+            "num_replicas": 1,
+            "inactive_threshold": _INACTIVE_S * 10**9,
+            **self._deliver,
+            **({"filter_subject": self._subject} if self._subject else {}),
+        }
+        body = json.dumps({"stream_name": self._stream, "action": "create", "config": config})
+        address = f"$JS.API.CONSUMER.CREATE.{self._stream}.{self._name}"
+        info = await self._connection.call(f"{address}.{self._subject}" if self._subject else address, body)
+        self.pending = info["num_pending"]
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        with suppress(TheDataError):
+            if self._subscription and self._client and not self._client.is_closed:
+                with mapped_errors(self._connection.address):
+                    await self._subscription.unsubscribe()
+            await self._connection.call(f"$JS.API.CONSUMER.DELETE.{self._stream}.{self._name}")
+
+    async def next_message(self) -> StreamMessage:
+        """Return the next message, whenever it comes.
+
+        Raises:
+            ServiceUnreachableError: The connection was lost, the server is silent, or the consumer is gone.
+        """
+        if self._client is None:
+            self._client = await self._subscribed()
         while True:
-            if not is_pulling:
-                number, received, is_pulling = number + 1, 0, True
-                with mapped_errors(connection.address):
-                    await client.publish(
-                        f"$JS.API.CONSUMER.MSG.NEXT.{stream}.{consumer}", json.dumps(pull).encode(), f"{inbox}.{number}"
-                    )
-            msg = (
-                await connection.wait_for(arrived.get(), 2 * _HEARTBEAT_S) if arrived.empty() else arrived.get_nowait()
-            )
+            if self._open_messages == 0:
+                await self._pull(self._client)
+            if self._arrived.empty():
+                msg = await self._connection.wait_for(self._client, self._arrived.get(), 2 * _HEARTBEAT_S)
+            else:
+                msg = self._arrived.get_nowait()
             if msg.reply.startswith("$JS.ACK."):
-                received += 1
-                is_pulling = received < _PULL_MESSAGES
-                yield delivery_of(msg).message
-            elif msg.subject == f"{inbox}.{number}":
-                is_pulling = _goes_on(msg, connection.address)
-    finally:
-        if not client.is_closed:
-            with mapped_errors(connection.address):
-                await subscription.unsubscribe()
+                self._open_messages -= 1
+                return delivery_of(msg).message
+            if msg.subject == f"{self._inbox}.{self._pulls}" and not _goes_on(msg, self._connection.address):
+                self._open_messages = 0
+
+    async def _subscribed(self) -> DialledClient:
+        client = await self._connection.client()
+        self._inbox = client.new_inbox()
+
+        async def on_message(msg: Msg) -> None:
+            self._arrived.put_nowait(msg)
+
+        with mapped_errors(self._connection.address):
+            self._subscription = await client.subscribe(f"{self._inbox}.*", cb=on_message)
+        return client
+
+    async def _pull(self, client: DialledClient) -> None:
+        """Ask for more; over the connection of the first pull, because what another one had taken along is lost."""
+        self._pulls += 1
+        self._open_messages = _PULL_MESSAGES
+        body = json.dumps(
+            {
+                "batch": _PULL_MESSAGES,
+                "expires": round(_PULL_WAIT_S * 1e9),
+                "idle_heartbeat": round(_HEARTBEAT_S * 1e9),
+                "max_bytes": MAX_REQUEST_BYTES,
+            }
+        )
+        with mapped_errors(self._connection.address):
+            await client.publish(
+                f"$JS.API.CONSUMER.MSG.NEXT.{self._stream}.{self._name}",
+                body.encode(),
+                reply=f"{self._inbox}.{self._pulls}",
+            )
 
 
 def _goes_on(msg: Msg, address: str) -> bool:
@@ -165,9 +194,10 @@ def _goes_on(msg: Msg, address: str) -> bool:
     status = (msg.headers or {}).get("Status", "")
     if status == "100":
         return True
-    if status in ("404", "408"):
+    reason = (msg.headers or {}).get("Description", status)
+    if status in ("404", "408") or reason.startswith("Message Size Exceeds"):
         return False
-    raise ServiceUnreachableError(f"NATS at {address} ended the tail: {(msg.headers or {}).get('Description', status)}")
+    raise ServiceUnreachableError(f"NATS at {address} ended the tail: {reason}")
 
 
 async def _until_back(connection: Connection, stream: str) -> dict[str, Any]:
