@@ -133,6 +133,9 @@ class Manifest(Model):
     requires: tuple[str, ...] = ()
     """Python packages that the project's own programs need, as pip takes them."""
 
+    shows: tuple[Name, ...] = ()
+    """Named queries of the project that `thedata demo` shows at the end."""
+
     @model_validator(mode="after")
     def _check_names(self) -> Self:
         names = [question.name for question in self.questions]

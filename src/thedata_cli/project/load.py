@@ -40,6 +40,16 @@ def find_project(start: Path) -> Path:
     )
 
 
+def open_project(start: Path, environment: str = DEFAULT_ENVIRONMENT) -> Project:
+    """Find and load the project that a directory belongs to.
+
+    Raises:
+        InvalidProjectError: The files have mistakes; all of them are listed.
+        UsageError: There is no project, or it has no such environment.
+    """
+    return load_project(find_project(start), environment)
+
+
 def load_project(directory: Path, environment: str = DEFAULT_ENVIRONMENT) -> Project:
     """Load the project in a directory as one environment sees it.
 

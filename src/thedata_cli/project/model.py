@@ -37,6 +37,9 @@ class FeedSettings(Model):
     description: str = ""
     """What it brings, in a few words."""
 
+    messages: Annotated[int, Field(ge=1)] | None = None
+    """About how many messages it brings; for the progress bar."""
+
 
 class ProjectFile(Model):
     """The root of a project, `thedata.yaml`: its name, its components, its feeds."""

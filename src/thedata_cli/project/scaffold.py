@@ -82,6 +82,7 @@ def refuse_filled(target: Path) -> None:
         raise RefusedError(f"{target} is a file", hint="choose another directory")
     try:
         names = sorted(entry.name for entry in target.iterdir()) if target.exists() else []
+        names = [name for name in names if not _is_abandoned(name, target.resolve().name)]
     except OSError as error:
         raise TheDataError(f"{target} cannot be read: {error.strerror}", hint="choose another directory") from error
     if names:
@@ -154,9 +155,14 @@ def _remove_abandoned_stages(target: Path) -> None:
         if not directory.is_dir():
             continue
         for entry in directory.iterdir():
-            match = _STAGE.fullmatch(entry.name)
-            if match and match["target"] == target.name and not _is_running(int(match["process"])):
+            if _is_abandoned(entry.name, target.name):
                 shutil.rmtree(entry, ignore_errors=True)
+
+
+def _is_abandoned(name: str, target: str) -> bool:
+    """Tell whether a name is that of a stage for the target whose process is gone."""
+    match = _STAGE.fullmatch(name)
+    return match is not None and match["target"] == target and not _is_running(int(match["process"]))
 
 
 def _is_running(process: int) -> bool:
