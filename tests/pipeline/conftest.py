@@ -207,9 +207,9 @@ class Platform:
         assert len(found) == count
         return found
 
-    def start_worker(self, *, crash_after: int = 0) -> Worker:
-        number = len(self._workers)
-        settings = self._directory / f"worker{number}.json"
+    def start_worker(self, *, signal_after: int = 0, number: int = signal.SIGKILL) -> Worker:
+        name = f"worker{len(self._workers)}"
+        settings = self._directory / f"{name}.json"
         broker = self.broker.endpoint
         settings.write_text(
             json.dumps(
@@ -220,11 +220,12 @@ class Platform:
                     },
                     "routes": [{"engine": self.store.engine, "table": self.name, "stream": self.name, **self._routing}],
                     "port": _free_port(),
-                    "crash_after": crash_after,
+                    "signal_after": signal_after,
+                    "signal": number,
                 }
             )
         )
-        worker = Worker(settings, self._directory / f"worker{number}.log")
+        worker = Worker(settings, self._directory / f"{name}.log")
         self._workers.append(worker)
         return worker
 

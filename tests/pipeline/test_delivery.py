@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import signal
 
 import pytest
 
@@ -86,7 +87,7 @@ async def test_what_was_written_and_not_acknowledged_is_not_written_again(platfo
     await platform.create(ack_wait_s=1.5, max_batch=100)
     await platform.publish(range(500))
     for _ in range(3):
-        worker = platform.start_worker(crash_after=1)
+        worker = platform.start_worker(signal_after=1)
         await asyncio.to_thread(worker.process.wait, 30)
     assert len(await platform.visible(300)) == 300
     platform.start_worker()
@@ -133,6 +134,18 @@ async def test_two_workers_at_the_same_time_do_no_harm(platform: Platform) -> No
     assert await platform.arrived(5000) == list(range(5000))
     shares = [(await worker.health())["rows"] for worker in workers]
     assert sum(shares) == 5000
+
+
+async def test_a_worker_that_slept_while_another_did_its_work_does_no_harm(platform: Platform) -> None:
+    await platform.create(max_batch=100, ack_wait_s=1.5)
+    await platform.publish(range(300))
+    sleeper = platform.start_worker(signal_after=1, number=signal.SIGSTOP)
+    assert len(await platform.visible(100)) == 100
+    platform.start_worker()
+    assert await platform.arrived(300) == list(range(300))
+    sleeper.process.send_signal(signal.SIGCONT)
+    await sleeper.until(state="running", lag_seconds=0)
+    assert await platform.numbers() == list(range(300))
 
 
 async def test_a_worker_stops_within_seconds_with_its_batch_stored(platform: Platform) -> None:

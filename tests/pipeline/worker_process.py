@@ -1,7 +1,7 @@
 """The worker as a process of its own, so that a test can kill it: `python -m tests.pipeline.worker_process FILE`.
 
 FILE is JSON: the endpoint of each component (read anew for every connection), the routes, and after how many confirmed
-writes the process kills itself (0: never), which is the one moment that a test cannot hit from outside.
+writes the process sends itself a signal (0: never), which is the one moment that a test cannot hit from outside.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ import asyncio
 import json
 import logging
 import os
-import signal
 import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -26,15 +25,16 @@ from thedata_cli.pipeline.worker import run_worker
 from thedata_cli.project.registry import component_class
 
 
-class CrashingStore:
-    """A real store; the process dies when it has confirmed the last write it is meant to see."""
+class InterruptedStore:
+    """A real store; the process gets a signal when that many writes are confirmed, and none is acknowledged."""
 
-    def __init__(self, store: CanWrite, writes: int) -> None:
+    def __init__(self, store: CanWrite, writes: int, number: int) -> None:
         self._store = store
         self._writes = writes
+        self._signal = number
 
     @asynccontextmanager
-    async def open_writer(self, route: Route) -> AsyncIterator[CrashingStore]:
+    async def open_writer(self, route: Route) -> AsyncIterator[InterruptedStore]:
         async with self._store.open_writer(route) as self._writer:
             yield self
 
@@ -45,14 +45,16 @@ class CrashingStore:
         rejected = await self._writer.write(batch)
         self._writes -= 1
         if self._writes == 0:
-            os.kill(os.getpid(), signal.SIGKILL)
+            os.kill(os.getpid(), self._signal)
         return rejected
 
 
 @asynccontextmanager
-async def crashing(connection: AbstractAsyncContextManager[LiveComponent], writes: int) -> AsyncIterator[Any]:
+async def interrupted(
+    connection: AbstractAsyncContextManager[LiveComponent], writes: int, number: int
+) -> AsyncIterator[Any]:
     async with connection as live:
-        yield CrashingStore(live, writes) if writes and isinstance(live, CanWrite) else live
+        yield InterruptedStore(live, writes, number) if writes and isinstance(live, CanWrite) else live
 
 
 def connect_to(key: str, where: Any) -> AbstractAsyncContextManager[LiveComponent]:
@@ -69,7 +71,8 @@ def main(file: Path) -> None:
     settings = json.loads(file.read_text())
 
     def connect(key: str) -> AbstractAsyncContextManager[LiveComponent]:
-        return crashing(connect_to(key, json.loads(file.read_text())["endpoints"][key]), settings["crash_after"])
+        connection = connect_to(key, json.loads(file.read_text())["endpoints"][key])
+        return interrupted(connection, settings["signal_after"], settings["signal"])
 
     asyncio.run(
         run_worker(
