@@ -6,6 +6,7 @@ Each module holds no more than flags and the steps of its commands.
 # ruff: noqa: F401, I001
 from __future__ import annotations
 
+from thedata_cli.cli import demo
 from thedata_cli.cli import project
 from thedata_cli.cli import lifecycle
 from thedata_cli.cli import changes

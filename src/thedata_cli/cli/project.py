@@ -52,7 +52,7 @@ def init(
     chosen = find_blueprint(blueprint)
     refuse_filled(directory)
     given = _settings(settings or ())
-    answers = chosen.answers(given)
+    answers: Mapping[str, Answer] = chosen.answers(given)
     if not yes and show.can_ask:
         answers = _ask(show, chosen, answers, given)
     files = scaffold(chosen, directory, name=name or directory.resolve().name, answers=answers)

@@ -1,0 +1,119 @@
+"""What the demo reached: for people, and as `thedata/demo/1`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from thedata_cli.output.table import Listing, print_listing
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+@dataclass(frozen=True)
+class StreamCounts:
+    """How many of a stream's messages are where.
+
+    Attributes:
+        messages: In the stream.
+        rows: Engine → rows in the tables that the stream's pipelines feed.
+    """
+
+    stream: str
+    messages: int
+    rows: Mapping[str, int]
+
+    @property
+    def agrees(self) -> bool:
+        """Whether every engine has every message."""
+        return all(rows == self.messages for rows in self.rows.values())
+
+
+@dataclass(frozen=True)
+class DemoReport:
+    """A finished demo.
+
+    Attributes:
+        seconds: Phase → seconds, in order; phases do not overlap but for `load`, which counts from the first message.
+        published: Messages that this run published.
+        rows_per_s: Rows that reached a table, all tables together, per second of publishing and loading.
+        stays_up: Whether the stack was left running.
+    """
+
+    directory: Path
+    project: str
+    counts: Sequence[StreamCounts]
+    seconds: Mapping[str, float]
+    published: int
+    rows_per_s: float
+    stays_up: bool = True
+    queries: Sequence[str] = field(default=())
+
+    @property
+    def agrees(self) -> bool:
+        """Whether the counts of all streams agree."""
+        return all(counts.agrees for counts in self.counts)
+
+
+def print_demo(console: Console, report: DemoReport) -> None:
+    """Print the counts side by side, the seconds of each phase, and where to look next."""
+    engines = sorted({engine for counts in report.counts for engine in counts.rows})
+    names = ("STREAM", "MESSAGES", *(engine.upper() for engine in engines), "AGREE")
+    rows = [
+        (
+            counts.stream,
+            f"{counts.messages:,}",
+            *(f"{counts.rows[engine]:,}" if engine in counts.rows else None for engine in engines),
+            "yes" if counts.agrees else "NO",
+        )
+        for counts in report.counts
+    ]
+    styles = {"AGREE": {"yes": "green", "NO": "bold red"}}
+    console.print("\nEvery message, in every engine", style="bold")
+    print_listing(console, Listing(names, rows, frozenset(names[1:-1]), styles))
+    phases = ", ".join(f"{phase} {seconds:.1f} s" for phase, seconds in report.seconds.items())
+    console.print(
+        f"\n{report.published:,} messages published, {report.rows_per_s:,.0f} rows/s into the tables; {phases}",
+        markup=False,
+        soft_wrap=True,
+    )
+    console.print(_next(report), style="dim", markup=False, soft_wrap=True)
+
+
+def demo_document(report: DemoReport) -> dict[str, Any]:
+    """Return the JSON form of a finished demo."""
+    return {
+        "schema": "thedata/demo/1",
+        "directory": str(report.directory),
+        "project": report.project,
+        "agrees": report.agrees,
+        "streams": [
+            {
+                "stream": counts.stream,
+                "messages": counts.messages,
+                "rows": dict(counts.rows),
+            }
+            for counts in report.counts
+        ],
+        "published": report.published,
+        "rows_per_s": round(report.rows_per_s),
+        "seconds": {phase: round(seconds, 3) for phase, seconds in report.seconds.items()},
+        "stays_up": report.stays_up,
+    }
+
+
+def _next(report: DemoReport) -> str:
+    if not report.stays_up:
+        return f"\nThe stack is stopped; its data stays. Next: cd {report.directory} && thedata up"
+    lines = [
+        f"\nThe stack runs. Next: cd {report.directory}",
+        "  thedata status",
+        f"  thedata stream tail {report.counts[0].stream} --last 5" if report.counts else "",
+        f"  thedata query --name {report.queries[0]}" if report.queries else "",
+        "  thedata env --format shell",
+        "  thedata down",
+    ]
+    return "\n".join(line for line in lines if line)
