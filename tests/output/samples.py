@@ -17,7 +17,8 @@ from thedata_cli.component_api.live import ConsumerState, ResultColumn, StreamMe
 from thedata_cli.errors import ServiceUnreachableError, SourcePosition
 from thedata_cli.health import CheckResult, CheckStatus
 from thedata_cli.output.checks import DoctorReport
-from thedata_cli.output.rows import RowFormat, row_encoder, write_rows
+from thedata_cli.output.row_format import RowFormat
+from thedata_cli.output.rows import row_encoder, write_rows
 from thedata_cli.plan.changes import Action, Change, Conflict, Plan, Step
 from thedata_cli.plan.resources import Difference, ResourceId
 from thedata_cli.stack.live_stack import AppliedChange, ApplyReport, ChangeState

@@ -17,7 +17,7 @@ from thedata_cli.output.console import error_document
 from thedata_cli.output.messages import message_line
 from thedata_cli.output.plan import apply_document, plan_document
 from thedata_cli.output.publishing import PublishReport, publish_document
-from thedata_cli.output.rows import RowFormat
+from thedata_cli.output.row_format import RowFormat
 from thedata_cli.output.status import status_document
 from thedata_cli.output.streams import stream_document, streams_document
 from thedata_cli.output.table import print_table

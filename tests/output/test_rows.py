@@ -21,7 +21,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.output.samples import DELAYS, NEW_YEAR, VALUES, Result, written
-from thedata_cli.output.rows import RowFormat, row_encoder, write_parquet, write_rows
+from thedata_cli.output.row_format import RowFormat
+from thedata_cli.output.rows import row_encoder, write_parquet, write_rows
 from thedata_cli.output.values import json_encoder, json_value, text, text_column
 
 ROW_FORMATS = (RowFormat.CSV, RowFormat.JSON, RowFormat.JSONL, RowFormat.MARKDOWN)
@@ -174,7 +175,8 @@ def test_a_reader_that_goes_away_stops_the_query() -> None:
     program = """
 import asyncio, sys
 from tests.output.samples import Result
-from thedata_cli.output.rows import RowFormat, row_encoder, write_rows
+from thedata_cli.output.row_format import RowFormat
+from thedata_cli.output.rows import row_encoder, write_rows
 result = Result(("a",), [(index,) for index in range(1_000_000)])
 try:
     asyncio.run(write_rows(result, row_encoder(RowFormat.CSV, result.columns), sys.stdout.buffer))

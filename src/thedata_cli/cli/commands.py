@@ -10,6 +10,8 @@ from thedata_cli.cli import demo
 from thedata_cli.cli import project
 from thedata_cli.cli import lifecycle
 from thedata_cli.cli import changes
+from thedata_cli.cli import stream
+from thedata_cli.cli import query
 from thedata_cli.cli import environment
 from thedata_cli.cli import doctor
 from thedata_cli.cli import serve

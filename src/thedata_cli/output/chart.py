@@ -111,7 +111,7 @@ async def read_chart(result: ResultStream, spec: ChartSpec) -> Chart:
     if chart is None:
         raise UsageError("the result has no rows, so there is nothing to draw", hint="run it without --chart")
     if all(map(math.isnan, chart.y)):
-        raise UsageError(f"the column {chart.y_name!r} holds no numbers", hint="name another one: --chart 'bar y=…'")
+        raise UsageError(f"the column {chart.y_name!r} holds no numbers", hint="name another column: y=…")
     return chart
 
 

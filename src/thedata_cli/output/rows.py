@@ -7,24 +7,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator, Iterator, Sequence
-from enum import StrEnum
 from typing import Any, BinaryIO, Protocol
 
 from thedata_cli.component_api.live import ResultColumn, ResultStream
+from thedata_cli.output.row_format import RowFormat
 from thedata_cli.output.values import are_numbers, json_column, json_encoder, text_column
 
 Rows = Sequence[Sequence[Any]]
-
-
-class RowFormat(StrEnum):
-    """The formats of `thedata query`."""
-
-    TABLE = "table"
-    CSV = "csv"
-    JSON = "json"
-    JSONL = "jsonl"
-    MARKDOWN = "markdown"
-    PARQUET = "parquet"
 
 
 class RowEncoder(Protocol):

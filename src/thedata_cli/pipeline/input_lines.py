@@ -43,14 +43,14 @@ async def _read(descriptor: int) -> bytes:
     The descriptor stays in blocking mode: a terminal shares the mode with everybody who writes to it.
     """
     loop = asyncio.get_running_loop()
-    ready = loop.create_future()
+    ready = asyncio.Event()
     try:
-        loop.add_reader(descriptor, lambda: ready.done() or ready.set_result(None))
+        loop.add_reader(descriptor, ready.set)
     except PermissionError:
         # A regular file cannot be waited for; it is always ready.
         return os.read(descriptor, _CHUNK)
     try:
-        await ready
+        await ready.wait()
     finally:
         loop.remove_reader(descriptor)
     return os.read(descriptor, _CHUNK)
