@@ -34,6 +34,8 @@ class NativeEncoder:
         self._source = Source()
         self._out: list[bytes] = []
         self._is_inside_block = False
+        # A type name is replaced, so nothing of it may leave before it is whole.
+        self._is_inside_type = False
         self._walk = self._walk_blocks()
         next(self._walk)
 
@@ -41,7 +43,8 @@ class NativeEncoder:
         """Take the next piece and return all that can leave."""
         self._source.buffer += data
         next(self._walk)
-        self._pass_on()
+        if not self._is_inside_type:
+            self._pass_on()
         out = b"".join(self._out)
         self._out.clear()
         return out
@@ -86,7 +89,9 @@ class NativeEncoder:
         source = self._source
         yield from source.string()
         self._pass_on()
+        self._is_inside_type = True
         written = yield from source.string()
+        self._is_inside_type = False
         type_name = self._full_type(index, written.decode("utf-8", "surrogateescape"))
         del source.buffer[: source.position]
         source.position = 0

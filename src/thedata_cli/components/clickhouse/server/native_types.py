@@ -63,6 +63,8 @@ def _parse_argument(tokens: list[tuple[str, str]], position: int) -> tuple[int, 
             continue
         if text == "." and kind == "sign":
             position += 1
+            if not words or position == len(tokens):
+                raise UnreadableTypeError("a dot without names around it")
             words[-1] += "." + _unquoted(*tokens[position])
         elif text == "=" or kind != "sign":
             words.append(_unquoted(kind, text))
