@@ -115,14 +115,15 @@ async def test_nothing_is_lost_or_doubled_when_the_broker_is_killed(platform: Pl
     await platform.create(ack_wait_s=1.5, max_batch=100)
     total = 4000
     await publish_in_parts(platform, total)
-    worker = platform.start_worker()
+    workers = [platform.start_worker(), platform.start_worker()]
     for _ in range(2):
-        await worker.until(state="running")
+        for worker in workers:
+            await worker.until(state="running")
         platform.broker.kill()
-        await worker.until(state="waiting")
+        for worker in workers:
+            await worker.until(state="waiting")
         platform.broker.start()
     assert await platform.arrived(total) == list(range(total))
-    await worker.until(state="running")
 
 
 async def test_two_workers_at_the_same_time_do_no_harm(platform: Platform) -> None:
