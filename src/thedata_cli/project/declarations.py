@@ -13,7 +13,8 @@ from thedata_cli.component_api.declarations import NAME_PATTERN, AnyDeclared, De
 from thedata_cli.errors import Problem
 from thedata_cli.project.documents import read_document
 from thedata_cli.project.nodes import Document
-from thedata_cli.project.suggestions import either, suggest, unknown_engine
+from thedata_cli.project.registry import unknown_engine
+from thedata_cli.project.suggestions import either, suggest
 from thedata_cli.project.validation import validate
 
 
@@ -36,30 +37,44 @@ class Candidate:
         return info is None or not info.is_required()
 
 
-@dataclass
 class Declarations:
-    """What the files of the project declare.
+    """What the files of the project declare."""
 
-    Attributes:
-        by_component: Valid declarations, in file order.
-        broken: Component and directory → names that a broken file seems to declare, so that references to them are no
-            mistakes of their own.
-    """
+    def __init__(self) -> None:
+        self._by_component: dict[str, list[AnyDeclared]] = {}
+        self._by_name: dict[tuple[str, str], dict[str, AnyDeclared]] = {}
+        # Names that a broken file seems to declare, so that references to them are no mistakes of their own. The empty
+        # name stands for all of them, the empty component for every one.
+        self._broken: dict[tuple[str, str], set[str]] = {}
 
-    by_component: dict[str, list[AnyDeclared]]
-    broken: dict[tuple[str, str], set[str]]
+    @property
+    def by_component(self) -> Mapping[str, Sequence[AnyDeclared]]:
+        """Valid declarations by component key, in file order."""
+        return self._by_component
 
-    def named(self, directory: str, component: str) -> dict[str, AnyDeclared]:
+    def named(self, directory: str, component: str) -> Mapping[str, AnyDeclared]:
         """Return what a component declares in a directory, by name."""
-        return {
-            declared.model.name: declared
-            for declared in self.by_component.get(component, ())
-            if declared.source.file.parts[0] == directory
-        }
+        return self._by_name.get((component, directory), {})
+
+    def add(self, directory: str, component: str, declared: AnyDeclared) -> AnyDeclared:
+        """Add a declaration; one whose name is taken is left out.
+
+        Returns:
+            The declaration that has the name.
+        """
+        names = self._by_name.setdefault((component, directory), {})
+        first: AnyDeclared = names.setdefault(declared.model.name, declared)
+        if first is declared:
+            self._by_component.setdefault(component, []).append(declared)
+        return first
+
+    def add_broken(self, directory: str, component: str, name: str) -> None:
+        """Remember that a file is broken that seems to declare a name."""
+        self._broken.setdefault((component, directory), set()).add(name)
 
     def is_broken(self, directory: str, component: str, name: str) -> bool:
         """Tell whether a broken file seems to declare that name, or hides which name it declares."""
-        names = self.broken.get((component, directory), set()) | self.broken.get(("", directory), set())
+        names = self._broken.get((component, directory), set()) | self._broken.get(("", directory), set())
         return name in names or "" in names
 
 
@@ -76,7 +91,6 @@ def read_declarations(
     directory: Path,
     files: Mapping[str, Sequence[Path]],
     candidates: Mapping[str, Sequence[Candidate]],
-    all_keys: Sequence[str],
     problems: list[Problem],
 ) -> Declarations:
     """Read every file of the directories that a component reads.
@@ -85,30 +99,33 @@ def read_declarations(
         directory: Root of the project.
         files: Name of a directory → its files, relative to the project.
         candidates: As `candidates_by_directory` returns them, for the components of the project.
-        all_keys: Every component there is, to tell an absent one from a misspelt one.
         problems: Gets the mistakes.
     """
-    found = Declarations({}, {})
+    found = Declarations()
     for name, models in candidates.items():
         for file in files.get(name, ()):
-            document = read_document(directory, file, problems)
-            if document is None:
-                found.broken.setdefault(("", name), set()).add("")
-                continue
-            candidate = _choose(document, models, all_keys, problems)
-            model = validate(candidate.model, document, problems) if candidate else None
-            if candidate is None or model is None:
-                key = (candidate.component if candidate else "", name)
-                found.broken.setdefault(key, set()).add(_written_name(document))
-                continue
-            declared: AnyDeclared = Declared(model, document)
-            first = found.named(name, candidate.component).get(model.name)
-            if first:
-                message = f"{model.name!r} is declared twice; first in {first.source.position(('name',))}"
-                problems.append(declared.problem(("name",), message))
-            else:
-                found.by_component.setdefault(candidate.component, []).append(declared)
+            _read_declaration(directory, file, models, found, problems)
     return found
+
+
+def _read_declaration(
+    directory: Path, file: Path, candidates: Sequence[Candidate], found: Declarations, problems: list[Problem]
+) -> None:
+    name = file.parts[0]
+    document = read_document(directory, file, problems)
+    if document is None:
+        found.add_broken(name, "", "")
+        return
+    candidate = _choose(document, candidates, problems)
+    model = validate(candidate.model, document, problems) if candidate else None
+    if candidate is None or model is None:
+        found.add_broken(name, candidate.component if candidate else "", _written_name(document))
+        return
+    declared: AnyDeclared = Declared(model, document)
+    first = found.add(name, candidate.component, declared)
+    if first is not declared:
+        message = f"{model.name!r} is declared twice; first in {first.source.position(('name',))}"
+        problems.append(declared.problem(("name",), message))
 
 
 def _written_name(document: Document) -> str:
@@ -116,9 +133,7 @@ def _written_name(document: Document) -> str:
     return node.text if node and re.fullmatch(NAME_PATTERN, node.text) else ""
 
 
-def _choose(
-    document: Document, candidates: Sequence[Candidate], all_keys: Sequence[str], problems: list[Problem]
-) -> Candidate | None:
+def _choose(document: Document, candidates: Sequence[Candidate], problems: list[Problem]) -> Candidate | None:
     """Find the model of one file by its `engine` and its `kind`."""
     remaining = list(candidates)
     for field, describe in (("engine", _engine_problem), ("kind", _kind_problem)):
@@ -131,21 +146,21 @@ def _choose(
             continue
         fitting = [candidate for candidate in remaining if node and candidate.constant(field) == node.value]
         if not fitting:
-            problems.append(describe(document, choices, all_keys))
+            problems.append(describe(document, choices))
             return None
         remaining = fitting
     return remaining[0] if remaining else None
 
 
-def _engine_problem(document: Document, choices: Sequence[str], all_keys: Sequence[str]) -> Problem:
+def _engine_problem(document: Document, choices: Sequence[str]) -> Problem:
     node = document.node(("engine",))
     if node is None:
         written = either([f"`engine: {name}`" for name in choices])
         return document.problem(("engine",), "is missing", f"write {written}")
-    return document.problem(("engine",), *unknown_engine(node.text, choices, all_keys))
+    return document.problem(("engine",), *unknown_engine(node.text, choices))
 
 
-def _kind_problem(document: Document, choices: Sequence[str], all_keys: Sequence[str]) -> Problem:  # noqa: ARG001
+def _kind_problem(document: Document, choices: Sequence[str]) -> Problem:
     node = document.node(("kind",))
     assert node is not None
     return document.problem(("kind",), f"unknown kind {node.text!r}", suggest(node.text, choices))

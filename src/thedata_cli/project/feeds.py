@@ -13,7 +13,7 @@ from thedata_cli.project.suggestions import either, suggest
 
 def feed_mistakes(feed: FeedSettings, references: References) -> Iterator[tuple[str, str, str]]:
     """Yield the mistakes of one feed, each as its key, what is wrong, and what would be right."""
-    streams = references.streams()
+    streams = references.streams
     if feed.stream not in streams:
         if not references.hides_stream(feed.stream):
             yield "stream", f"unknown stream {feed.stream!r}", suggest(feed.stream, streams)

@@ -106,12 +106,10 @@ class _Loader:
         for name in candidates:
             self._files.setdefault(name, list_files(self._directory, name, self._problems))
         self._report_unread(root)
-        declarations = read_declarations(self._directory, self._files, candidates, component_keys(), self._problems)
+        declarations = read_declarations(self._directory, self._files, candidates, self._problems)
         self._check_contract_references(declarations, contracts, broken_contracts)
         engines = tuple(key for key, component in root.classes.items() if TABLES in component.declarations)
-        references = References(
-            declarations, contracts, broken_contracts, tuple(root.classes), engines, component_keys()
-        )
+        references = References(declarations, contracts, broken_contracts, tuple(root.classes), engines)
         pipelines, routes = read_pipelines(self._directory, self._files["pipelines"], references, self._problems)
         queries = self._read_queries(root)
         self._check_feeds(root, references)
@@ -213,7 +211,7 @@ class _Loader:
         queries: dict[str, NamedQuery] = {}
         engines = root.classes.keys() - {WORKER}
         for file in self._files["queries"]:
-            query = read_query(self._directory, file, engines, component_keys(), self._problems)
+            query = read_query(self._directory, file, engines, self._problems)
             if query is None:
                 continue
             first = queries.setdefault(query.name, query)

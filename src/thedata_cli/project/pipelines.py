@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,8 @@ from thedata_cli.project.declarations import Declarations
 from thedata_cli.project.documents import read_document
 from thedata_cli.project.model import DEAD_LETTER_STREAM, PipelineFile
 from thedata_cli.project.nodes import Document
-from thedata_cli.project.suggestions import either, suggest, unknown_engine
+from thedata_cli.project.registry import unknown_engine
+from thedata_cli.project.suggestions import either, suggest
 from thedata_cli.project.validation import validate
 
 STREAMS = "streams"
@@ -34,7 +36,6 @@ class References:
         broken_contracts: Names of contracts that could not be read.
         components: Components of the project.
         engines: Those of them that have tables.
-        all_keys: Every component there is.
     """
 
     declarations: Declarations
@@ -42,8 +43,8 @@ class References:
     broken_contracts: frozenset[str]
     components: Sequence[str]
     engines: Sequence[str]
-    all_keys: Sequence[str]
 
+    @cached_property
     def streams(self) -> dict[str, tuple[str, AnyDeclared]]:
         """Return every stream by name, with the component it is in."""
         return {
@@ -140,7 +141,7 @@ class _Resolver:
         self._problems.append(self._document.problem(path, message, expected))
 
     def _stream(self) -> tuple[str, AnyDeclared] | None:
-        streams = self._references.streams()
+        streams = self._references.streams
         name = self._pipeline.stream
         if name not in streams and not self._references.hides_stream(name):
             self._report(("stream",), f"unknown stream {name!r}", suggest(name, streams))
@@ -148,7 +149,7 @@ class _Resolver:
 
     def _check_dead_letters(self) -> None:
         name = self._pipeline.dead_letters
-        streams = {*self._references.streams(), DEAD_LETTER_STREAM}
+        streams = {*self._references.streams, DEAD_LETTER_STREAM}
         if name not in streams and not self._references.hides_stream(name):
             self._report(("dead_letters",), f"unknown stream {name!r}", suggest(name, streams))
         if name == self._pipeline.stream:
@@ -221,7 +222,7 @@ class _Resolver:
             if component in self._references.components:
                 self._report(path, f"component {component!r} has no tables", "name a table as engine/name")
                 return None
-            self._report(path, *unknown_engine(component, self._references.engines, self._references.all_keys))
+            self._report(path, *unknown_engine(component, self._references.engines))
             return None
         declarations = self._references.declarations
         tables = declarations.named(TABLES, component)

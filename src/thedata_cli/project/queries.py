@@ -9,7 +9,8 @@ from pathlib import Path
 
 from thedata_cli.errors import Problem, SourcePosition
 from thedata_cli.project.documents import read_text
-from thedata_cli.project.suggestions import suggest, unknown_engine
+from thedata_cli.project.registry import unknown_engine
+from thedata_cli.project.suggestions import suggest
 
 HEADERS = ("engine", "description", "chart")
 
@@ -43,7 +44,6 @@ def read_query(
     directory: Path,
     file: Path,
     engines: Collection[str],
-    all_keys: Collection[str],
     problems: list[Problem],
 ) -> NamedQuery | None:
     """Read one query, or return None after reporting what is wrong.
@@ -52,7 +52,6 @@ def read_query(
         directory: Root of the project.
         file: Relative to it.
         engines: Components of the project that may run it.
-        all_keys: Every component there is.
         problems: Gets every mistake found.
     """
     text = read_text(directory, file, problems)
@@ -66,7 +65,7 @@ def read_query(
     else:
         engine, position = headers["engine"]
         if engine not in engines:
-            found.append(Problem(position, "engine", *unknown_engine(engine, engines, all_keys)))
+            found.append(Problem(position, "engine", *unknown_engine(engine, engines)))
     if "chart" in headers and not _CHART.fullmatch(headers["chart"][0]):
         chart, position = headers["chart"]
         found.append(Problem(position, "chart", f"{chart!r} is no chart", "write it as `bar x=COLUMN y=COLUMN`"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 
@@ -41,6 +42,23 @@ def component_class(key: str) -> type[Component]:
     if key not in plugins:
         raise UsageError(f"unknown component {key!r}", hint=suggest(key, component_keys()))
     return _load(key, plugins[key])
+
+
+def unknown_engine(key: str, present: Iterable[str]) -> tuple[str, str]:
+    """Say that a project cannot use an engine, and what would be right.
+
+    Args:
+        key: The engine, as it is written.
+        present: Components of the project that would do.
+
+    Example:
+        >>> unknown_engine("questdb", ["nats"])
+        ("the project has no component 'questdb'", 'add `questdb: {}` under `components:` of thedata.yaml')
+    """
+    known = set(present)
+    if key not in known and key in component_keys():
+        return f"the project has no component {key!r}", f"add `{key}: {{}}` under `components:` of thedata.yaml"
+    return f"unknown engine {key!r}", suggest(key, known)
 
 
 def _plugins() -> dict[str, EntryPoint]:

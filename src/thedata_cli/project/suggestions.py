@@ -28,24 +28,6 @@ def suggest(word: str, known: Iterable[str]) -> str:
     return f"known: {', '.join(names[:_LISTED])}{more}"
 
 
-def unknown_engine(key: str, present: Iterable[str], all_keys: Iterable[str]) -> tuple[str, str]:
-    """Say that a project cannot use an engine, and what would be right.
-
-    Args:
-        key: The engine, as it is written.
-        present: Components of the project that would do.
-        all_keys: Every component there is, to tell an absent one from a misspelt one.
-
-    Example:
-        >>> unknown_engine("questdb", ["nats"], ["nats", "questdb"])
-        ("the project has no component 'questdb'", 'add `questdb: {}` under `components:` of thedata.yaml')
-    """
-    known = set(present)
-    if key in all_keys and key not in known:
-        return f"the project has no component {key!r}", f"add `{key}: {{}}` under `components:` of thedata.yaml"
-    return f"unknown engine {key!r}", suggest(key, known)
-
-
 def either(choices: Sequence[str]) -> str:
     """Return the choices as one phrase.
 
