@@ -100,3 +100,10 @@ async def read(
 async def delete_streams(live: NatsLive) -> None:
     for state in await live.streams():
         await live.execute(Step(f"$JS.API.STREAM.DELETE.{state.name}"))
+
+
+async def until_a_consumer_waits(live: NatsLive) -> None:
+    """Wait until somebody tails."""
+    async with asyncio.timeout(10):
+        while not any(state.consumers for state in await live.streams()):
+            await asyncio.sleep(0)

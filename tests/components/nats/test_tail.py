@@ -6,7 +6,7 @@ import asyncio
 import datetime
 
 import pytest
-from tests.components.nats.cases import COMPONENT, apply, project, read, stream
+from tests.components.nats.cases import COMPONENT, apply, project, read, stream, until_a_consumer_waits
 from tests.components.nats_process import NatsServer
 
 from thedata_cli.component_api.live import CanTail, OutgoingMessage, StreamMessage, TailStart
@@ -31,7 +31,7 @@ async def test_a_tail_from_now_sees_only_what_comes(live: NatsLive) -> None:
     await publish(live, 1, 3)
     tail = live.tail("departures", TailStart())
     waiting = asyncio.ensure_future(anext(tail))
-    await _until_a_consumer_waits(live)
+    await until_a_consumer_waits(live)
     await publish(live, 4, 5)
     assert numbers([await waiting, await anext(tail)]) == [4, 5]
     await tail.aclose()
@@ -75,7 +75,7 @@ async def test_an_empty_stream_waits_for_its_first_message(live: NatsLive, start
     await apply(live, project(stream()))
     tail = live.tail("departures", start)
     waiting = asyncio.ensure_future(anext(tail))
-    await _until_a_consumer_waits(live)
+    await until_a_consumer_waits(live)
     await publish(live, 1, 9)
     assert (await waiting).sequence == (start.sequence or 1)
     await tail.aclose()
@@ -100,7 +100,7 @@ async def test_a_stream_that_does_not_exist_or_goes_away_is_told(live: NatsLive)
     assert "thedata apply" in caught.value.hint
     await apply(live, project(stream()))
     waiting = asyncio.ensure_future(anext(live.tail("departures", TailStart())))
-    await _until_a_consumer_waits(live)
+    await until_a_consumer_waits(live)
     await live.execute(Step("$JS.API.STREAM.DELETE.departures"))
     with pytest.raises(StatementRejectedError, match="stream not found"):
         await waiting
@@ -133,9 +133,3 @@ async def test_a_tail_goes_on_after_a_restart(own_server: NatsServer, way: str) 
         await publish(connected, 4, 4)
         assert (await anext(tail)).payload == b"4"
         await tail.aclose()
-
-
-async def _until_a_consumer_waits(live: NatsLive) -> None:
-    async with asyncio.timeout(10):
-        while not any(state.consumers for state in await live.streams()):
-            await asyncio.sleep(0)

@@ -38,10 +38,11 @@ from thedata_cli.plan.resources import Resource
 
 _LISTINGS_AT_ONCE = 16
 
+_CREATE_STREAM = "$JS.API.STREAM.CREATE."
 _NO_STORE = 10049
 _STORE_WAITS_S = (0.01, 0.05, 0.25, 1.0)
-"""After the last stream on disk is deleted, the server removes their directory a moment later; a stream created at that
-very moment is refused."""
+"""The server removes the files of a deleted stream a moment after it has said that the stream is deleted. A stream
+created in that moment, as a replaced one is, may be refused, or begin with the messages of the old one."""
 
 
 @asynccontextmanager
@@ -91,15 +92,28 @@ class NatsLive:
 
     async def execute(self, step: Step) -> None:
         """Send one request of a plan."""
+        if not step.call.startswith(_CREATE_STREAM):
+            await self._connection.call(step.call, step.body)
+            return
         for wait_s in _STORE_WAITS_S:
-            try:
-                await self._connection.call(step.call, step.body)
+            if await self._is_created_empty(step):
                 return
-            except ApiError as error:
-                if error.number != _NO_STORE:
-                    raise
-                await asyncio.sleep(wait_s)
+            await asyncio.sleep(wait_s)
         await self._connection.call(step.call, step.body)
+
+    async def _is_created_empty(self, step: Step) -> bool:
+        """Create a stream, unless the files of a deleted one are in the way."""
+        try:
+            info = await self._connection.call(step.call, step.body)
+        except ApiError as error:
+            if error.number != _NO_STORE:
+                raise
+            return False
+        state = info["state"]
+        if not state["messages"] or read_time(state["first_ts"]) >= read_time(info["created"]):
+            return True
+        await self._connection.call(f"$JS.API.STREAM.DELETE.{info['config']['name']}")
+        return False
 
     async def check(self) -> Sequence[CheckResult]:
         """Return the doctor's findings: latency, version, storage, streams near their limits, stalled consumers."""
