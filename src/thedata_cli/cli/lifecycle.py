@@ -90,7 +90,7 @@ async def down(
     with service_progress(show) as on_event:
         states = await target.down(on_event=on_event)
         if volumes:
-            await target.destroy_data(on_event=on_event)
+            await target.destroy_data()
     show.result(states, human=print_down, document=states_document)
 
 

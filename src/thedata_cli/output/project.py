@@ -64,7 +64,11 @@ def counts(project: Project) -> Mapping[str, int]:
 
 def print_check(console: Console, project: Project) -> None:
     """Print that a project is valid, and what is in it."""
-    parts = ", ".join(f"{number} {name}" for name, number in counts(project).items() if number)
+    parts = ", ".join(
+        f"{number} {'query' if name == 'queries' else name.removesuffix('s')}" if number == 1 else f"{number} {name}"
+        for name, number in counts(project).items()
+        if number
+    )
     console.print(f"{project.name} is valid ({project.environment}): {parts}", style="green", markup=False)
 
 
