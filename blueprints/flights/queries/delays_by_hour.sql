@@ -6,5 +6,6 @@ SELECT
     round(avg(departure_delay_minutes), 1) AS average_delay,
     count() AS departures
 FROM departures FINAL
+WHERE departed_at IS NOT NULL
 GROUP BY hour
 ORDER BY hour
