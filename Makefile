@@ -33,8 +33,9 @@ format: .venv/installed ## Rewrite the code in the project's format
 	.venv/bin/ruff check --fix .
 	.venv/bin/ruff format .
 
-docs: .venv/installed ## Write docs/cli.md anew from the commands' own help
+docs: .venv/installed ## Write anew what is generated in docs/
 	.venv/bin/python -m tests.docs.cli_reference --write
+	.venv/bin/python -m tests.project.reference --write
 
 clean: ## Remove the virtual environments and caches
 	rm -rf .venv .venv-newest .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

@@ -12,7 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from thedata_cli.errors import Problem, SourcePosition
 
 NAME_PATTERN = r"^[A-Za-z_][A-Za-z0-9_-]{0,126}$"
-Name = Annotated[str, Field(pattern=NAME_PATTERN, description="Letters, digits, `_` and `-`.")]
+Name = Annotated[str, Field(pattern=NAME_PATTERN)]
+"""Letters, digits, `_` and `-`."""
 
 
 class Model(BaseModel):

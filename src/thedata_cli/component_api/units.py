@@ -54,13 +54,13 @@ def parse_bytes(value: object) -> int:
 Duration = Annotated[
     float,
     BeforeValidator(parse_duration, json_schema_input_type=str | float),
-    Field(ge=0, description="Seconds, or text such as `500ms`, `10s`, `5m`, `2h`, `30d`."),
+    Field(ge=0, examples=["500ms", "10s", "5m", "2h", "30d"]),
 ]
 """Seconds."""
 
 ByteCount = Annotated[
     int,
     BeforeValidator(parse_bytes, json_schema_input_type=str | int),
-    Field(ge=0, description="Bytes, or text such as `512MiB`, `10GB`."),
+    Field(ge=0, examples=["512MiB", "10GB"]),
 ]
 """Bytes."""

@@ -32,6 +32,7 @@ class Question(Model):
     """Name of the variable."""
 
     type: Literal["string", "integer", "number", "boolean"] = "string"
+    """What the answer is: `string`, `integer`, `number` or `boolean`."""
 
     prompt: Annotated[str, Field(min_length=1)]
     """The question, for a person."""
