@@ -170,7 +170,8 @@ class _Lines:
 
     async def header(self) -> list[ResultColumn]:
         """Return the columns, which stand in the first two lines."""
-        names, types, self._rest = [*(await self.next(at_least=2)).split(b"\n", 2), b"", b""][:3]
+        names, types, lines = [*(await self.next(at_least=2)).split(b"\n", 2), b"", b""][:3]
+        self._rest = lines + self._rest
         pairs = zip(*_decode(names), *_decode(types), strict=True)
         return [ResultColumn(name, type_name) for name, type_name in pairs]
 
