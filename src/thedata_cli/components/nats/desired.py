@@ -98,6 +98,7 @@ def stream_problems(project: ProjectView, store_limits: Mapping[str, int]) -> It
     for declared in streams:
         routes = [route for route in _routes(project) if route.stream.name == declared.model.name]
         yield from _consumer_problems(declared)
+        yield from _number_problems(declared, len(routes))
         yield from _route_problems(declared, routes)
         yield from _workqueue_problems(declared, routes)
     yield from _dead_letter_problems(project, streams)
@@ -147,8 +148,12 @@ def _consumer_problems(declared: Declared[Stream]) -> Iterator[Problem]:
                     f"{subject!r} matches nothing in the stream",
                     f"its subjects are {', '.join(stream.subjects)}",
                 )
-    if stream.max_consumers is not None and len(names) > stream.max_consumers:
-        message = f"{len(names)} consumers are declared, max_consumers is {stream.max_consumers}"
+
+
+def _number_problems(declared: Declared[Stream], of_pipelines: int) -> Iterator[Problem]:
+    limit, own = declared.model.max_consumers, len(declared.model.consumers)
+    if limit is not None and own + of_pipelines > limit:
+        message = f"{limit} is less than its consumers: {own} of its own and {of_pipelines} of pipelines"
         yield declared.problem(["max_consumers"], message)
 
 

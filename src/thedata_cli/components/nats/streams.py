@@ -9,17 +9,18 @@ from typing import Annotated, Literal, TypeAlias
 from pydantic import AfterValidator, AwareDatetime, Field, model_validator
 
 from thedata_cli.component_api.declarations import Declaration, Model, Name
-from thedata_cli.component_api.subjects import Subject, overlap, overlap_any
+from thedata_cli.component_api.subjects import Subject, covers, overlap, overlap_any
 from thedata_cli.component_api.units import ByteCount, Duration
 
 DEFAULT_DUPLICATE_WINDOW_S = 120.0
 
 _SERVER_SUBJECTS = ("$JS.>", "$SYS.>")
+_SERVER_EVENTS = ("$JS.EVENT.>", "$SYS.ACCOUNT.>")
 
 
 def _check_free_subject(subject: str) -> str:
     taken = next((name for name in _SERVER_SUBJECTS if overlap(subject, name)), "")
-    if taken:
+    if taken and not any(covers(events, subject) for events in _SERVER_EVENTS):
         raise ValueError(f"{subject!r} includes {taken}, which belongs to the server")
     return subject
 
