@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import socket
 import sys
 from collections.abc import Mapping, Sequence
@@ -12,6 +13,8 @@ from thedata_cli.component_api.component import Component
 from thedata_cli.component_api.embedded import EmbeddedProcess, HttpProbe, Installation, Placement, Progress
 from thedata_cli.component_api.endpoints import SecretSpec
 from thedata_cli.errors import MissingDependencyError
+
+OVERTAKERS: list[socket.socket] = []
 
 SERVER = Path(__file__).with_name("fake_server.py")
 
@@ -27,19 +30,24 @@ class FakeComponent(Component):
     stop_timeout_s: int = 5
     program: str = sys.executable
     missing: str = ""
+    is_overtaken: bool = False
+    """Somebody else takes its port after it was found free."""
 
     def install(self, placement: Placement, progress: Progress) -> Installation:
         if self.missing:
             raise MissingDependencyError(self.missing, hint="install it")
+        if self.is_overtaken:
+            listener = socket.create_server(("127.0.0.1", placement.ports["http"]))
+            OVERTAKERS.append(listener)
         progress("looking for the fake")
         return Installation(self.wanted_version)
 
-    def embedded_process(self, placement: Placement, installation: Installation) -> EmbeddedProcess:
+    def embedded_process(self, placement: Placement, installation: Installation) -> EmbeddedProcess:  # noqa: ARG002
         return EmbeddedProcess(
             command=(self.program, "-I", "-S", str(SERVER), "--port", str(placement.ports["http"]), *self.arguments),
             probe=HttpProbe("http", "/health"),
             files={"fake.conf": f"data = {placement.data_dir}\n{self.settings}\n"},
-            secret_environment={"FAKE_PASSWORD": spec.name for spec in self.secrets},
+            secret_environment={f"FAKE_{spec.name.upper()}": spec.name for spec in self.secrets},
             stop_timeout_s=self.stop_timeout_s,
         )
 
@@ -71,11 +79,12 @@ def fake(
 
 
 def free_port() -> int:
-    """Return a port below the range that the system hands out to clients, so that nobody takes it in the meantime."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        number: int = probe.getsockname()[1]
-        return number
+    """Return a free port below the range that the system hands out to clients, so that nobody takes it meanwhile."""
+    while True:
+        number = random.randint(20_000, 32_000)
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", number)) != 0:
+                return number
 
 
 def stack(*components: FakeComponent) -> Mapping[str, FakeComponent]:

@@ -154,7 +154,8 @@ class EmbeddedTarget:
         """Return every service of the stack, and every other one that still runs; each is asked for its health."""
         running = await known_services(self._layout)
         ports = load_ports(self._layout.ports_file) or {}
-        names = [*self._components, *(name for name in running if name not in self._components)]
+        foreign = [name for name, known in running.items() if name not in self._components and known["pid"] is not None]
+        names = [*self._components, *foreign]
         return await asyncio.gather(*(service_state(name, running.get(name), ports.get(name, {})) for name in names))
 
     async def logs(

@@ -90,11 +90,7 @@ class Starting:
         return self._exits.setdefault(pid, asyncio.get_running_loop().create_future())
 
     async def _bring_up(self, service: str) -> StartFailure | None:
-        failure: StartFailure | None
-        try:
-            failure = await self._start_in_turn(service)
-        except TheDataError as error:
-            failure = StartFailure(service, error.message, error.detail, error.hint)
+        failure = await self._start_in_turn(service)
         if failure:
             self._teller.tell(service, ServicePhase.FAILED, failure.reason)
         self._healthy[service].set_result(failure is None)
@@ -102,7 +98,10 @@ class Starting:
 
     async def _start_in_turn(self, service: str) -> StartFailure | None:
         self._teller.tell(service, ServicePhase.PREPARING)
-        prepared = await self._prepare(service)
+        try:
+            prepared = await self._prepare(service)
+        except TheDataError as error:
+            return StartFailure(service, f"cannot be prepared: {error.message}", error.detail, error.hint)
         for other in prepared.spec.facts["depends_on"]:
             if other in self._healthy and not await self._is_healthy(other, service):
                 return StartFailure(service, f"was not started: it needs {other}, which failed")

@@ -6,6 +6,7 @@ import contextlib
 import os
 import signal
 import subprocess
+import time
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Protocol
 
@@ -159,7 +160,7 @@ def find_orphan(pid: int, started: float, marker: str) -> psutil.Process | None:
         return None
     environment = environment_of(process.pid)
     # Some systems hide the environment of a process even from its owner; then pid and start time must do.
-    return process if environment.get(MARKER, marker) == marker else None
+    return process if not environment or environment.get(MARKER) == marker else None
 
 
 def environment_of(pid: int) -> dict[str, str]:
@@ -190,8 +191,10 @@ def stop_strays(project_key: str, adopted: Iterable[int]) -> list[str]:
             if marker.startswith(f"{project_key}:") and os.getpgid(process.pid) not in groups and is_alive(process):
                 strays.append(process)
                 process.terminate()
-    _, alive = psutil.wait_procs(strays, timeout=STRAY_STOP_S)
-    for process in alive:
+    deadline = time.monotonic() + STRAY_STOP_S
+    while any(map(is_alive, strays)) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    for process in filter(is_alive, strays):
         with contextlib.suppress(psutil.NoSuchProcess):
             process.kill()
     return [f"ended pid {process.pid}, left by an earlier supervisor" for process in strays]
