@@ -205,7 +205,7 @@ class _Loader:
             name = getattr(declared.model, "contract", None)
             if name and name not in contracts and name not in broken:
                 message = f"unknown contract {name!r}"
-                self._problems.append(declared.problem(("contract",), message, suggest(name, contracts)))
+                self._problems.append(declared.problem(("contract",), message, suggest(name, {*contracts, *broken})))
 
     def _read_queries(self, root: _Root) -> dict[str, NamedQuery]:
         queries: dict[str, NamedQuery] = {}

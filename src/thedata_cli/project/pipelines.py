@@ -115,11 +115,11 @@ class _Resolver:
     def routes(self) -> list[Route]:
         pipeline = self._pipeline
         stream = self._stream()
-        self._check_dead_letters()
+        has_dead_letters = self._has_dead_letters()
         subjects = self._subjects(stream)
         contract = self._contract(subjects)
         tables = [self._table(index, contract) for index in range(len(pipeline.tables))]
-        if stream is None or contract is None:
+        if stream is None or contract is None or not has_dead_letters:
             return []
         return [
             Route(
@@ -147,13 +147,15 @@ class _Resolver:
             self._report(("stream",), f"unknown stream {name!r}", suggest(name, streams))
         return streams.get(name)
 
-    def _check_dead_letters(self) -> None:
+    def _has_dead_letters(self) -> bool:
         name = self._pipeline.dead_letters
         streams = {*self._references.streams, DEAD_LETTER_STREAM}
-        if name not in streams and not self._references.hides_stream(name):
-            self._report(("dead_letters",), f"unknown stream {name!r}", suggest(name, streams))
         if name == self._pipeline.stream:
             self._report(("dead_letters",), "the dead letters would come back into the stream", "name another stream")
+            return False
+        if name not in streams and not self._references.hides_stream(name):
+            self._report(("dead_letters",), f"unknown stream {name!r}", suggest(name, streams))
+        return name in streams
 
     def _subjects(self, stream: tuple[str, AnyDeclared] | None) -> tuple[str, ...]:
         """Return the subjects whose messages the pipeline gets; empty when that cannot be told."""
@@ -183,7 +185,11 @@ class _Resolver:
             return self._only_contract(subjects)
         if name not in contracts:
             if name not in self._references.broken_contracts:
-                self._report(("contract",), f"unknown contract {name!r}", suggest(name, contracts))
+                self._report(
+                    ("contract",),
+                    f"unknown contract {name!r}",
+                    suggest(name, {*contracts, *self._references.broken_contracts}),
+                )
             return None
         contract = contracts[name]
         if subjects and not any(overlap(contract.subject, subject) for subject in subjects):
@@ -212,7 +218,8 @@ class _Resolver:
         if names:
             self._report(("contract",), f"is missing: {either(names)} would match", "write which one is meant")
         elif not self._references.broken_contracts:
-            self._report(("contract",), f"no contract has a subject that matches {either(list(subjects))}")
+            message = f"no contract has a subject that matches {either(list(subjects))}"
+            self._report(("contract",), message, f"write a contract with `x-subject: {subjects[0]}`")
         return None
 
     def _table(self, index: int, contract: Contract | None) -> ResourceId | None:
