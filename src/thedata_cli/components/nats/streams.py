@@ -75,12 +75,13 @@ class Consumer(Model):
     """Name of the consumer in its stream."""
 
     description: Description = ""
+    """What it is for, in a few words."""
 
     filter_subjects: tuple[Subject, ...] = ()
     """Deliver only these; empty means every message of the stream."""
 
     deliver: Deliver = "all"
-    """Where it begins: `all`, `last`, `new`, `last_per_subject`, `{start_sequence: 1}` or `{start_time: …}`."""
+    """Where it begins: `all`, `last`, `new`, `last_per_subject`, `{start_sequence: 7}` or `{start_time: …}`."""
 
     ack_policy: Literal["explicit", "all", "none"] = "explicit"
     """`explicit`: each message is acknowledged; `all`: an acknowledgement covers all before it; `none`."""
@@ -173,12 +174,14 @@ class Republish(Model):
     """Under which subject; must not come back into the stream."""
 
     headers_only: bool = False
+    """Publish headers and sizes without payloads."""
 
 
 class Stream(Declaration):
     """One JetStream stream: messages of some subjects, kept in order."""
 
     description: Description = ""
+    """What it holds, in a few words."""
 
     subjects: Annotated[tuple[StreamSubject, ...], Field(min_length=1)]
     """What it stores: subjects with `*` for one token and `>` for all that follow."""
@@ -187,6 +190,7 @@ class Stream(Declaration):
     """`limits`: until a limit; `interest`: until every consumer has acknowledged; `workqueue`: until one has."""
 
     storage: Literal["file", "memory"] = "file"
+    """`memory` is lost when the server stops."""
 
     discard: Literal["old", "new"] = "old"
     """What gives way at a limit: the oldest messages, or the new one, which is then refused."""
@@ -198,13 +202,19 @@ class Stream(Declaration):
     """Messages older than this are removed."""
 
     max_bytes: Size | None = None
+    """Bytes that it may take; the server sets them aside."""
+
     max_messages: Count | None = None
+    """Messages that it may hold."""
+
     max_messages_per_subject: Count | None = None
+    """Messages that it may hold of each subject; 1 keeps the last."""
 
     max_message_size: MessageSize | None = None
     """Larger messages are refused."""
 
     max_consumers: SmallCount | None = None
+    """Consumers that may be made."""
 
     replicas: Annotated[int, Field(ge=1, le=5)] = 1
     """Servers that hold a copy; more than 1 needs a cluster."""
@@ -213,6 +223,7 @@ class Stream(Declaration):
     """How long message ids are remembered to drop second copies; 2m, or `max_age` when that is shorter."""
 
     compression: Literal["none", "s2"] = "none"
+    """`s2` saves disk for a little CPU."""
 
     allow_direct: bool = True
     """Let clients read single messages from any copy, which is faster."""
@@ -236,7 +247,10 @@ class Stream(Declaration):
     """Let clients store up to 1,000 messages all or none."""
 
     subject_transform: SubjectTransform | None = None
+    """Store messages under another subject: `{source: orders.*, destination: stored.{{wildcard(1)}}}`."""
+
     republish: Republish | None = None
+    """Publish what is stored once more, for plain subscribers: `{source: orders.>, destination: live.>}`."""
 
     metadata: Metadata = Field(default_factory=dict)
     """Labels of your own."""
