@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -29,56 +29,69 @@ async def table_problems(run: Run, resource: Resource, error: ServerError) -> li
         resource: The table as declared.
         error: Why the server refused the whole of it.
     """
-    problems: list[Problem] = []
-    for path, spec in _trials(resource.spec):
-        if not path.endswith(".type") and any(problem.path.endswith(".type") for problem in problems):
-            break
-        reason = await _refusal(run, spec)
-        if reason:
-            problems.append(_problem(resource, path, reason))
-    return problems or [_problem(resource, "", error.reason)]
+    trial = _Trial(run, resource)
+    if not await trial.types():
+        await trial.column_parts()
+        await trial.clauses()
+    return trial.problems or [_problem(resource, "", error.reason)]
 
 
-async def _refusal(run: Run, spec: Spec) -> str:
-    """Return why the server refuses a table; empty when it takes it."""
-    try:
-        await run(f"CREATE TEMPORARY TABLE `_thedata_trial`\n{table_body(spec)}")
-    except ServerError as error:
-        return error.reason
-    await run("DROP TEMPORARY TABLE `_thedata_trial`")
-    return ""
+class _Trial:
+    """One table, tried value by value; a value that is refused is left out of what is tried after it."""
 
+    def __init__(self, run: Run, resource: Resource) -> None:
+        self.problems: list[Problem] = []
+        self._run = run
+        self._resource = resource
+        self._spec = resource.spec
+        columns: Mapping[str, Any] = self._spec["columns"]  # type: ignore[assignment]
+        self._declared = columns
+        self._columns = {name: {**column, "default": "", "codec": ""} for name, column in columns.items()}
 
-def _trials(spec: Spec) -> Iterator[tuple[str, Spec]]:
-    """Yield the path of each value, and a table that has no other one that could be refused."""
-    columns: Mapping[str, Any] = spec["columns"]  # type: ignore[assignment]
-    plain = {name: {**column, "default": "", "codec": "", "comment": ""} for name, column in columns.items()}
-    empty: dict[str, Any] = {
-        **spec, "engine": "MergeTree", "columns": plain, "partition_by": "", "order_by": "tuple()", "primary_key": "",
-        "ttl": "", "settings": {},
-    }  # fmt: skip
-    for name in columns:
-        yield f"columns.{name}.type", {**empty, "columns": {name: plain[name]}, "column_order": [name]}
-    for name, column in columns.items():
-        for part in ("default", "codec"):
-            if column[part]:
-                changed = {**plain, name: {**plain[name], part: column[part]}}
-                yield f"columns.{name}.{part}", {**empty, "columns": changed}
-    # Keys may use columns by their defaults, so that these stay.
-    whole = {**empty, "columns": columns}
-    is_merge_tree = str(spec["engine"]).partition("(")[0].strip().endswith("MergeTree")
-    yield "table_engine", {**whole, "engine": spec["engine"], "order_by": "tuple()" if is_merge_tree else ""}
-    for key in ("order_by", "partition_by", "ttl"):
-        if spec[key]:
-            yield key, {**whole, key: spec[key]}
-    if spec["primary_key"] != spec["order_by"]:
-        yield "primary_key", {**whole, "order_by": spec["order_by"], "primary_key": spec["primary_key"]}
-    settings: Mapping[str, str] = spec["settings"]  # type: ignore[assignment]
-    for name, value in settings.items():
-        engine = {"engine": spec["engine"], "order_by": "tuple()" if is_merge_tree else ""}
-        yield f"settings.{name}", {**whole, **engine, "settings": {name: value}}
+    async def types(self) -> bool:
+        """Try the type of each column; return whether some are refused."""
+        for name, column in self._columns.items():
+            await self._try(f"columns.{name}.type", columns={name: column}, column_order=[name])
+        return bool(self.problems)
+
+    async def column_parts(self) -> None:
+        """Try defaults and codecs."""
+        for name, column in self._declared.items():
+            for part in ("default", "codec"):
+                changed = {**self._columns, name: {**self._columns[name], part: column[part]}}
+                if column[part] and await self._try(f"columns.{name}.{part}", columns=changed):
+                    self._columns = changed
+
+    async def clauses(self) -> None:
+        """Try engine, keys, TTL and settings."""
+        engine = str(self._spec["engine"])
+        is_merge_tree = engine.partition("(")[0].strip().endswith("MergeTree")
+        order_by = "tuple()" if is_merge_tree else ""
+        await self._try("table_engine", engine=engine, order_by=order_by)
+        for key in ("order_by", "partition_by", "ttl"):
+            if self._spec[key]:
+                await self._try(key, **{key: self._spec[key]})
+        if self._spec["primary_key"] != self._spec["order_by"]:
+            await self._try("primary_key", order_by=self._spec["order_by"], primary_key=self._spec["primary_key"])
+        settings: Mapping[str, str] = self._spec["settings"]  # type: ignore[assignment]
+        for name, value in settings.items():
+            await self._try(f"settings.{name}", settings={name: value})
+
+    async def _try(self, path: str, **changes: Any) -> bool:
+        """Return whether the server takes a table that differs from a plain one by `changes`."""
+        plain: Spec = {
+            **self._spec, "engine": "MergeTree", "columns": self._columns, "partition_by": "", "order_by": "tuple()",
+            "primary_key": "", "ttl": "", "settings": {},
+        }  # fmt: skip
+        try:
+            await self._run(f"CREATE TEMPORARY TABLE `_thedata_trial`\n{table_body({**plain, **changes})}")
+        except ServerError as error:
+            self.problems.append(_problem(self._resource, path, error.reason))
+            return False
+        await self._run("DROP TEMPORARY TABLE `_thedata_trial`")
+        return True
 
 
 def _problem(resource: Resource, path: str, message: str) -> Problem:
     position = resource.positions.get(path) or resource.position or SourcePosition(Path("tables"))
-    return Problem(position, path, message)
+    return Problem(position, path, message.partition(" Expected one of: ")[0])

@@ -109,30 +109,3 @@ def value_range(field: FieldType, column: str, *, has_all_years: bool) -> ValueR
     if field in _TYPES and _TYPES[field].startswith("Int") and name != _TYPES[field]:
         return _NUMBERS.get(name)
     return None
-
-
-_WIDENING = {
-    "Bool": ("UInt8", "UInt16", "UInt32", "UInt64"),
-    "Date": ("Date32",),
-    "Float32": ("Float64",),
-    **{f"Int{bits}": tuple(f"Int{wider}" for wider in _WIDTHS if wider > bits) for bits in _WIDTHS},
-    **{
-        f"UInt{bits}": tuple(f"{sign}Int{wider}" for sign in ("U", "") for wider in _WIDTHS if wider > bits)
-        for bits in _WIDTHS
-    },
-}
-
-
-def keeps_every_value(before: str, after: str) -> bool:
-    """Tell whether each value of one type has its equal in another, so that a change of type loses nothing.
-
-    Example:
-        >>> keeps_every_value("Int16", "Nullable(Int32)"), keeps_every_value("Nullable(Int16)", "Int16")
-        (True, False)
-    """
-    if "Nullable(" in before and "Nullable(" not in after:
-        return False
-    old, new = bare_type(before), bare_type(after)
-    if old == new or new in _WIDENING.get(old, ()):
-        return True
-    return new == "String" and not re.match(r"FixedString|Array|Map|Tuple|JSON|AggregateFunction", old)

@@ -243,7 +243,7 @@ class Connection:
             ServerError: The server refuses the statement.
             ServiceUnreachableError: It does not answer, is something else, or refuses the login.
         """
-        query = {"http_write_exception_in_output_format": "0", **(parameters or {})}
+        query = dict(parameters or {})
         if has_database:
             query["database"] = self.database
         if data is not None:

@@ -102,8 +102,12 @@ def _respelt(resource: Resource, spelling: Mapping[str, str]) -> Spec:
 @contextlib.asynccontextmanager
 async def _scratch(connection: Connection, *, has_database: bool) -> AsyncIterator[_Scratch]:
     """Open a session for temporary tables, and end it."""
-    scratch = _Scratch(connection, has_database=has_database)
+    scratch = _Scratch(connection)
     try:
+        # Set once and not with every request: that would cost more than the request itself.
+        await scratch.run(f"SET {', '.join(f'{name} = {value}' for name, value in _LONG_QUERY.items())}")
+        if has_database:
+            await scratch.run(f"USE {quoted(connection.database)}")
         yield scratch
     finally:
         # A server that does not know `close_session` forgets the session by its timeout.
@@ -114,17 +118,12 @@ async def _scratch(connection: Connection, *, has_database: bool) -> AsyncIterat
 class _Scratch:
     """A session in which tables and views are created for a look at them."""
 
-    def __init__(self, connection: Connection, *, has_database: bool) -> None:
+    def __init__(self, connection: Connection) -> None:
         self._connection = connection
-        self._has_database = has_database
-        self._parameters = {
-            "session_id": f"thedata-{uuid.uuid4()}",
-            "session_timeout": _SESSION_TIMEOUT_S,
-            **_LONG_QUERY,
-        }
+        self._parameters = {"session_id": f"thedata-{uuid.uuid4()}", "session_timeout": _SESSION_TIMEOUT_S}
 
     async def run(self, sql: str, **parameters: str) -> None:
-        await self._connection.run(sql, parameters={**self._parameters, **parameters}, has_database=self._has_database)
+        await self._connection.run(sql, parameters={**self._parameters, **parameters}, has_database=False)
 
     async def exact_form(self, resources: Mapping[ResourceId, Resource]) -> Mapping[ResourceId, Resource]:
         """Return the resources as the server spells them.
@@ -162,7 +161,7 @@ class _Scratch:
         ]
 
     async def _rows(self, sql: str) -> list[Sequence[Any]]:
-        return await self._connection.rows(sql, parameters=self._parameters, has_database=self._has_database)
+        return await self._connection.rows(f"{sql} FORMAT JSONCompactEachRow", parameters=self._parameters)
 
 
 def _spec_of(resource: Resource, definition: str, columns: Mapping[str, JsonValue]) -> Spec:

@@ -15,6 +15,7 @@ from thedata_cli.components.clickhouse.sql import split_list
 RESULT_FORMAT = "JSONCompactEachRowWithNamesAndTypes"
 RESULT_SETTINGS = {
     "default_format": RESULT_FORMAT,
+    "http_write_exception_in_output_format": "0",
     "date_time_output_format": "iso",
     "output_format_json_quote_64bit_integers": "0",
     "output_format_json_quote_decimals": "1",
