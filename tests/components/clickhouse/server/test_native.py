@@ -184,7 +184,7 @@ def test_every_type_is_walked_to_its_end(http: httpx.Client, type_name: str) -> 
     wrapped=st.sampled_from(["{}", "Array({})", "Tuple(x {}, y String)", "Map(String, {})", "Array(Array({}))"]),
     cuts=st.lists(st.integers(min_value=0, max_value=3000), max_size=6),
 )
-@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_columns_cut_anywhere(
     http: httpx.Client, database: str, chosen: list[str], wrapped: str, cuts: list[int]
 ) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from thedata_cli.components.clickhouse.server.compression import Decoder, choose_encoding, make_decoder, make_encoder
@@ -25,6 +25,7 @@ def decode_all(decoder: Decoder, data: bytes) -> bytes:
 
 @pytest.mark.parametrize("name", ENCODINGS)
 @given(pieces=st.lists(st.binary(min_size=1, max_size=2000), min_size=1, max_size=5), size=st.integers(1, 700))
+@settings(max_examples=30, deadline=None)
 def test_what_is_packed_in_pieces_is_unpacked_in_other_pieces(name: str, pieces: list[bytes], size: int) -> None:
     encoder, decoder = make_encoder(name), make_decoder(name)
     assert decoder is not None

@@ -24,7 +24,7 @@ def split(text: str) -> Statement:
     ("text", "sql", "data"),
     [
         ("INSERT INTO t FORMAT CSV\n1,2", "INSERT INTO t ", "1,2"),
-        ("insert into d.t (`format`) settings x=1 format CSV \r\n1", "insert into d.t (`format`) settings x=1 ", "1"),
+        ("insert into d.t (`format`) settings x=1 format CSV \r\n1", "insert into d.t (`format`) ", "1"),
         ("INSERT INTO t FORMAT CSV 1,2", "INSERT INTO t ", "1,2"),
         ("INSERT INTO t /* FORMAT TSV\n */ FORMAT CSV\n\n1", "INSERT INTO t /* FORMAT TSV\n */ ", "\n1"),
         ("-- INSERT\nINSERT INTO TABLE `VALUES` FORMAT CSV\n1", "-- INSERT\nINSERT INTO TABLE `VALUES` ", "1"),
@@ -80,7 +80,7 @@ def test_statements_without_data_and_result_are_commands(text: str) -> None:
 def test_the_format_of_a_result(text: str, sql: str, output_format: str | None, after: str) -> None:
     statement = split(text)
     assert statement.kind is Kind.RESULT
-    assert (statement.sql.decode(), statement.format, statement.after_format.decode()) == (sql, output_format, after)
+    assert (statement.sql.decode(), statement.format, statement.settings_clause.decode()) == (sql, output_format, after)
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import logging
 import os
+import signal
 import socket
 import sys
 import threading
@@ -64,7 +65,7 @@ def main() -> int:
         engine = Engine(options.data_dir, config)
         engine.create_database(options.database)
     except (ClickHouseError, OSError) as error:
-        log(f"error: cannot open {options.data_dir}: {error}")
+        log(f"error: cannot open {options.data_dir}: {error} Does another process have it open?")
         return 1
     application = Application(engine, login, options.database, log)
     serve(application, options.host, options.port, f"chDB {engine.version} (an embedded ClickHouse engine)")
@@ -93,6 +94,9 @@ def serve(application: Application, host: str, port: int, what: str) -> None:
     logger.addHandler(_LogHandler())
     logger.setLevel(logging.WARNING)
     logger.propagate = False
+    # The HTTP server raises the signal again when it is done; the engine is still to be closed then.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: None)
     server = _Server(config, lambda: log(f"{what} listens on http://{host}:{port}"))
     server.run()
 

@@ -54,18 +54,12 @@ class Body:
                 data += decoder.finish()
         return data
 
-    async def pieces(self, size_bytes: int) -> AsyncIterator[bytes]:
-        """The rest of the body in pieces of about `size_bytes`: each call of the engine has a price."""
-        held: list[bytes] = []
-        held_bytes = 0
-        while data := await self.read():
-            held.append(data)
-            held_bytes += len(data)
-            if held_bytes >= size_bytes:
-                yield b"".join(held)
-                held, held_bytes = [], 0
-        if held:
-            yield b"".join(held)
+    async def after(self, first: bytes) -> AsyncIterator[bytes]:
+        """What has been read already, then the rest of the body."""
+        data = first or await self.read()
+        while data:
+            yield data
+            data = await self.read()
 
     async def read_all(self, limit_bytes: int) -> bytes:
         """The rest of the body, refused when it is larger than `limit_bytes`."""

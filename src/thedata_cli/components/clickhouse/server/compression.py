@@ -66,13 +66,14 @@ class _Lz4Encoder:
 
 _ZSTD_LEVEL = 1
 _GZIP_LEVEL = 3
+_XZ_PRESET = 1
 _ENCODERS: dict[str, Callable[[], Encoder]] = {
     "lz4": _Lz4Encoder,
     "zstd": lambda: _ObjectEncoder(zstandard.ZstdCompressor(level=_ZSTD_LEVEL).compressobj()),
     "gzip": lambda: _ObjectEncoder(zlib.compressobj(_GZIP_LEVEL, wbits=31)),
     "deflate": lambda: _ObjectEncoder(zlib.compressobj(_GZIP_LEVEL)),
     "bz2": lambda: _ObjectEncoder(bz2.BZ2Compressor()),
-    "xz": lambda: _ObjectEncoder(lzma.LZMACompressor()),
+    "xz": lambda: _ObjectEncoder(lzma.LZMACompressor(preset=_XZ_PRESET)),
 }
 _DECOMPRESSORS: dict[str, Callable[[], Any]] = {
     "lz4": lz4.frame.LZ4FrameDecompressor,

@@ -70,42 +70,9 @@ class Connection:
         answer = self._raw._conn.classify_query(sql.decode("utf-8", "replace"))
         return str(answer["query_class"].name)
 
-    def begin_insert(self, sql: bytes | str, input_format: str) -> Insert:
-        """Start an INSERT whose rows follow in pieces."""
-        try:
-            return Insert(self._raw.send_insert(sql, input_format))  # type: ignore[arg-type]
-        except RuntimeError as error:
-            raise from_engine(error) from error
-
     def close(self) -> None:
         """Give the connection back; its temporary tables go with it."""
         self._raw.close()
-
-
-class Insert:
-    """An INSERT under way. Until `finish` returns, nothing of it is visible."""
-
-    def __init__(self, raw: Any) -> None:
-        """Wrap chDB's inserter."""
-        self._raw = raw
-
-    def append(self, data: bytes) -> None:
-        """Hand over the next piece; it may end anywhere."""
-        try:
-            self._raw.append(data)
-        except RuntimeError as error:
-            raise from_engine(error) from error
-
-    def finish(self) -> Any:
-        """Commit, and return chDB's counts of written rows and bytes."""
-        try:
-            return self._raw.finish()
-        except RuntimeError as error:
-            raise from_engine(error) from error
-
-    def cancel(self) -> None:
-        """Leave nothing behind."""
-        self._raw.cancel()
 
 
 class Engine:
@@ -135,14 +102,19 @@ class Engine:
         with self._control_lock:
             self._control.run(f"CREATE DATABASE IF NOT EXISTS {quote_name(name)}")
 
-    def cancel(self, marker: str) -> None:
-        """Ask the query that carries `marker` in its log_comment to stop; it does so at its next block."""
+    def cancel(self, marker: str) -> bool:
+        """Ask the query that carries `marker` in its log_comment to stop; it does so at its next block.
+
+        Returns:
+            Whether there was such a query.
+        """
         with self._control_lock:
             try:
-                self._control.run(f"KILL QUERY WHERE endsWith(Settings['log_comment'], {quote(marker)}) ASYNC")
+                sql = f"KILL QUERY WHERE endsWith(Settings['log_comment'], {quote(marker)}) ASYNC"
+                return bool(self._control.run(sql).bytes())
             except ClickHouseError:
                 # The query ended on its own between the look and the kill.
-                return
+                return False
 
     def is_read_only(self, sql: bytes) -> bool:
         """Whether the engine's own parser says that `sql` changes nothing but its session."""

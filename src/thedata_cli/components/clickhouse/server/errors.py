@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 _ENGINE_TEXT = re.compile(r"Code: (\d+)\. DB::Exception: (.*)", re.DOTALL)
-_VERSION_SUFFIX = re.compile(r"\s*\(version [^()]*(?:\([^()]*\))?\)\s*$")
+_VERSION_SUFFIX = re.compile(r"\s*\(version [^()]*(?:\([^()]*\))?\)[\s.]*$")
 _NAME_SUFFIX = re.compile(r"\s*\(([A-Z][A-Z0-9_]+)\)\s*$")
 
 BAD_ARGUMENTS = (36, "BAD_ARGUMENTS")
@@ -99,11 +99,17 @@ def from_engine(error: BaseException) -> ClickHouseError:
     found = _ENGINE_TEXT.search(text)
     if not found:
         return ClickHouseError((1002, "UNKNOWN_EXCEPTION"), text or type(error).__name__)
-    message = _VERSION_SUFFIX.sub("", found[2])
-    name = _NAME_SUFFIX.search(message)
-    if name:
-        message = message[: name.start()]
-    return ClickHouseError((int(found[1]), name[1] if name else "UNKNOWN_EXCEPTION"), message.rstrip())
+    code, message, name = int(found[1]), found[2], "UNKNOWN_EXCEPTION"
+    # An error that passed through several layers carries each layer's prefix and suffix.
+    while True:
+        message = _VERSION_SUFFIX.sub("", message)
+        suffix = _NAME_SUFFIX.search(message)
+        if not suffix:
+            break
+        name, message = suffix[1], message[: suffix.start()]
+    while repeated := _ENGINE_TEXT.match(message):
+        message = repeated[2]
+    return ClickHouseError((code, name), message.rstrip())
 
 
 def exception_trailer(text: str, tag: str) -> bytes:

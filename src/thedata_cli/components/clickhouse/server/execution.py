@@ -8,55 +8,65 @@ import fcntl
 import json
 import os
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Self
 
-from thedata_cli.components.clickhouse.server.body import Body
-from thedata_cli.components.clickhouse.server.engine import Connection, Engine, quote, quote_name
+from thedata_cli.components.clickhouse.server.engine import Connection, Engine, quote
 from thedata_cli.components.clickhouse.server.errors import ClickHouseError
-from thedata_cli.components.clickhouse.server.external_tables import temporary_name
 from thedata_cli.components.clickhouse.server.sessions import Lease
-from thedata_cli.components.clickhouse.server.statement import Statement, split_input
+from thedata_cli.components.clickhouse.server.statement import Statement
 
 _PIPE_BYTES = 1 << 20
-_INSERT_PIECE_BYTES = 1 << 20
 _CANCEL_AGAIN_S = 0.2
 
 
 class _Pipe:
-    """What the engine writes a result into, as into a file; reading it never blocks the event loop."""
+    """What the engine takes for a file; this end of it never blocks the event loop."""
 
-    def __init__(self) -> None:
-        self._read_end, self._write_end = os.pipe()
-        os.set_blocking(self._read_end, False)
+    def __init__(self, *, is_read_here: bool) -> None:
+        read_end, write_end = os.pipe()
+        self._own_end, self._engine_end = (read_end, write_end) if is_read_here else (write_end, read_end)
+        os.set_blocking(self._own_end, False)
         if hasattr(fcntl, "F_SETPIPE_SZ"):
             # Refused when the user has many large pipes already; the usual size is only slower.
             with contextlib.suppress(PermissionError):
-                fcntl.fcntl(self._write_end, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
-        self.path = f"/dev/fd/{self._write_end}"
+                fcntl.fcntl(write_end, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
+        self.path = quote(f"/dev/fd/{self._engine_end}").encode()
 
     async def read(self) -> bytes:
         """The next piece; empty when every writer is done."""
         while True:
             try:
-                return os.read(self._read_end, _PIPE_BYTES)
+                return os.read(self._own_end, _PIPE_BYTES)
             except BlockingIOError:
-                await self._wait_until_readable()
+                await self._wait(asyncio.get_running_loop().add_reader, asyncio.get_running_loop().remove_reader)
 
-    async def _wait_until_readable(self) -> None:
-        loop = asyncio.get_running_loop()
-        readable = loop.create_future()
-        loop.add_reader(self._read_end, readable.set_result, None)
+    async def write(self, data: bytes) -> None:
+        """Hand over all of it.
+
+        Raises:
+            BrokenPipeError: The engine reads no more.
+        """
+        rest = memoryview(data)
+        while rest:
+            try:
+                rest = rest[os.write(self._own_end, rest) :]
+            except BlockingIOError:
+                await self._wait(asyncio.get_running_loop().add_writer, asyncio.get_running_loop().remove_writer)
+
+    async def _wait(self, watch: Callable[..., object], unwatch: Callable[[int], object]) -> None:
+        ready = asyncio.Event()
+        watch(self._own_end, ready.set)
         try:
-            await readable
+            await ready.wait()
         finally:
-            loop.remove_reader(self._read_end)
+            unwatch(self._own_end)
 
-    def close_write_end(self) -> None:
-        os.close(self._write_end)
+    def close_own_end(self) -> None:
+        os.close(self._own_end)
 
-    def close_read_end(self) -> None:
-        os.close(self._read_end)
+    def close_engine_end(self) -> None:
+        os.close(self._engine_end)
 
 
 class ResultStream:
@@ -72,7 +82,7 @@ class ResultStream:
         self._lease = lease
         self._engine = engine
         self._marker = marker
-        self._pipe = _Pipe()
+        self._pipe = _Pipe(is_read_here=True)
         self._run: asyncio.Future[dict[str, int]] | None = None
         self._cancelling: asyncio.Task[None] | None = None
 
@@ -80,7 +90,7 @@ class ResultStream:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        # The read end stays open until the writer is done: opening a pipe that nobody reads would block the engine.
+        # Read on until the engine is done: a closed pipe would make it fail with an error that hides the real one.
         if self._run:
             if not self._run.done():
                 self.cancel()
@@ -88,10 +98,10 @@ class ResultStream:
                 pass
             await asyncio.wait([self._run])
         else:
-            self._pipe.close_write_end()
+            self._pipe.close_engine_end()
         if self._cancelling:
             await self._cancelling
-        self._pipe.close_read_end()
+        self._pipe.close_own_end()
 
     async def chunks(
         self, statement: Statement, output_format: str, parameters: Mapping[str, str]
@@ -99,9 +109,9 @@ class ResultStream:
         """Run the statement and yield what it writes. A failure is raised by `outcome`, not here."""
         sql = b"%b\nINTO OUTFILE %b APPEND FORMAT %b %b" % (
             statement.sql,
-            quote(self._pipe.path).encode(),
+            self._pipe.path,
             (statement.format or output_format).encode(),
-            statement.after_format,
+            statement.settings_clause,
         )
         self._run = asyncio.ensure_future(self._lease.call(self._run_and_close, sql, parameters))
         while data := await self._pipe.read():
@@ -112,7 +122,7 @@ class ResultStream:
         try:
             result = self._lease.connection.run(sql, "TabSeparated", parameters)
         finally:
-            self._pipe.close_write_end()
+            self._pipe.close_engine_end()
         return {
             "read_rows": result.storage_rows_read(),
             "read_bytes": result.storage_bytes_read(),
@@ -153,38 +163,63 @@ def result_types(connection: Connection, statement: Statement, parameters: Mappi
     return [json.loads(line)[1] for line in described.bytes().splitlines()]
 
 
-async def insert_rows(lease: Lease, statement: Statement, first: bytes, body: Body) -> tuple[int, int]:
-    """Stream the rows behind an INSERT into the engine; nothing of a broken insert stays.
+class InsertStream:
+    """Rows into the engine while they arrive, in any format.
 
-    Returns:
-        The written rows and bytes.
+    The engine is told to read FROM INFILE, and the file is a pipe. Its streaming call would be the other
+    way, but that one reports success when the table refuses the rows: a violated constraint, a failing
+    materialized view, too many partitions.
     """
-    return await _stream_rows(lease, statement.sql, statement.format or "", first, body)
 
+    def __init__(self, lease: Lease, engine: Engine, marker: str) -> None:
+        self._lease = lease
+        self._engine = engine
+        self._marker = marker
 
-async def insert_through_input(lease: Lease, statement: Statement, first: bytes, body: Body) -> tuple[int, int]:
-    """INSERT … SELECT … FROM input(…): the engine has no such call for streams, so the rows go by a temporary table."""
-    before, columns, after = split_input(statement.sql)
-    name = quote_name(temporary_name())
-    lease.on_release(f"DROP TEMPORARY TABLE IF EXISTS {name}")
-    await lease.call(lease.connection.run, f"CREATE TEMPORARY TABLE {name} ({columns}) ENGINE = Memory")
-    written = await _stream_rows(lease, f"INSERT INTO {name}".encode(), statement.format or "", first, body)
-    await lease.call(lease.connection.run, before + name.encode() + after)
-    return written
+    async def run(
+        self, statement: Statement, rows: AsyncIterator[bytes], parameters: Mapping[str, str]
+    ) -> dict[str, int]:
+        """Insert all of `rows` and return the engine's counts.
 
+        When `rows` raises, the insert is cancelled first: the block under way is not written.
 
-async def _stream_rows(lease: Lease, sql: bytes, input_format: str, first: bytes, body: Body) -> tuple[int, int]:
-    insert = await lease.call(lease.connection.begin_insert, sql, input_format)
-    try:
-        if first:
-            await lease.call(insert.append, first)
-        async for piece in body.pieces(_INSERT_PIECE_BYTES):
-            await lease.call(insert.append, piece)
-        result = await lease.call(insert.finish)
-    except BaseException:
-        await asyncio.shield(lease.call(insert.cancel))
-        raise
-    return result.rows_written, result.bytes_written
+        Raises:
+            ClickHouseError: The rows are malformed, or the table refuses them.
+        """
+        pipe = _Pipe(is_read_here=False)
+        running = asyncio.ensure_future(self._lease.call(self._run_and_close, pipe, statement, parameters))
+        try:
+            # Broken when the engine has given up; it says why when it is asked for the outcome.
+            with contextlib.suppress(BrokenPipeError):
+                async for data in rows:
+                    await pipe.write(data)
+        except BaseException:
+            # The end of the pipe would look like the end of the rows, so the engine has to know before.
+            while not running.done() and not await asyncio.to_thread(self._engine.cancel, self._marker):
+                await asyncio.wait([running], timeout=_CANCEL_AGAIN_S)
+            raise
+        finally:
+            pipe.close_own_end()
+            await asyncio.wait([running])
+        return running.result()
+
+    def _run_and_close(self, pipe: _Pipe, statement: Statement, parameters: Mapping[str, str]) -> dict[str, int]:
+        started = time.monotonic_ns()
+        sql = b"%b FROM INFILE %b COMPRESSION 'none' %b FORMAT %b" % (
+            statement.sql,
+            pipe.path,
+            statement.settings_clause,
+            (statement.format or "").encode(),
+        )
+        try:
+            result = self._lease.connection.run(sql, "TabSeparated", parameters)
+        finally:
+            pipe.close_engine_end()
+        return {
+            "written_rows": result.rows_written(),
+            "written_bytes": result.bytes_written(),
+            "elapsed_ns": time.monotonic_ns() - started,
+        }
 
 
 def run_command(connection: Connection, statement: Statement, parameters: Mapping[str, str]) -> dict[str, int]:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import re
-import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from email.message import Message
 
-from thedata_cli.components.clickhouse.server.engine import Connection, quote_name
+from thedata_cli.components.clickhouse.server.engine import quote_name
 from thedata_cli.components.clickhouse.server.errors import BAD_ARGUMENTS, ClickHouseError
 from thedata_cli.components.clickhouse.server.request import Request
 
@@ -107,18 +106,6 @@ def _split_types(types: str) -> list[str]:
     return [one.strip() for one in out]
 
 
-def create_table(connection: Connection, table: ExternalTable) -> None:
-    """Make the temporary table and fill it."""
-    connection.run(f"CREATE TEMPORARY TABLE {quote_name(table.name)} ({table.structure}) ENGINE = Memory")
-    insert = connection.begin_insert(f"INSERT INTO {quote_name(table.name)}", table.format)
-    try:
-        insert.append(table.data)
-        insert.finish()
-    except ClickHouseError:
-        insert.cancel()
-        raise
-
-
-def temporary_name() -> str:
-    """A name for a table that no client has chosen."""
-    return f"_input_{uuid.uuid4().hex}"
+def creation(table: ExternalTable) -> str:
+    """The statement that makes the temporary table."""
+    return f"CREATE TEMPORARY TABLE {quote_name(table.name)} ({table.structure}) ENGINE = Memory"

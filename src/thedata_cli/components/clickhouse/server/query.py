@@ -4,24 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import re
-import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 
 from thedata_cli.components.clickhouse.server.body import Body, ClientGoneError
 from thedata_cli.components.clickhouse.server.engine import Engine, quote, quote_name
 from thedata_cli.components.clickhouse.server.errors import READONLY, ClickHouseError, exception_trailer
 from thedata_cli.components.clickhouse.server.execution import (
+    InsertStream,
     ResultStream,
-    insert_rows,
-    insert_through_input,
     result_types,
     run_command,
 )
 from thedata_cli.components.clickhouse.server.external_tables import (
     MAX_BODY_BYTES,
     ExternalTable,
-    create_table,
+    creation,
     is_multipart,
     parse_multipart,
     take_parts,
@@ -31,7 +29,13 @@ from thedata_cli.components.clickhouse.server.native import NativeEncoder
 from thedata_cli.components.clickhouse.server.request import Request
 from thedata_cli.components.clickhouse.server.response import Response, summary_header
 from thedata_cli.components.clickhouse.server.sessions import Lease, Sessions
-from thedata_cli.components.clickhouse.server.statement import Kind, Statement, UnfinishedError, split_statement
+from thedata_cli.components.clickhouse.server.statement import (
+    Kind,
+    Statement,
+    UnfinishedError,
+    split_input,
+    split_statement,
+)
 
 _FIRST_LOOK_BYTES = 256 * 1024
 _MAX_STATEMENT_BYTES = 64 << 20
@@ -68,8 +72,7 @@ class Query:
         lease = await sessions.lease(self._request.session())
         try:
             for table in tables:
-                lease.on_release(f"DROP TEMPORARY TABLE IF EXISTS {quote_name(table.name)}")
-                await lease.call(create_table, lease.connection, table)
+                await self._create_table(table, _once(table.data), lease)
             settings = self._request.settings([table.name for table in tables])
             settings["log_comment"] = settings.get("log_comment", "") + self.marker
             await lease.prepare(settings, self._request.database)
@@ -104,15 +107,25 @@ class Query:
         await lease.release()
         await self._response.finish()
 
+    async def _create_table(self, table: ExternalTable, rows: AsyncIterator[bytes], lease: Lease) -> dict[str, int]:
+        lease.on_release(f"DROP TEMPORARY TABLE IF EXISTS {quote_name(table.name)}")
+        await lease.call(lease.connection.run, f"SET log_comment = {quote(self.marker)}")
+        await lease.call(lease.connection.run, creation(table))
+        insert = Statement(Kind.INSERT_DATA, f"INSERT INTO {quote_name(table.name)}".encode(), table.format)
+        return await InsertStream(lease, self._engine, self.marker).run(insert, rows, {})
+
     async def _insert(self, statement: Statement, data: bytes, lease: Lease) -> dict[str, int]:
-        started = time.monotonic_ns()
+        rows = self._body.after(data)
         parameters = self._request.query_parameters
-        if parameters:
-            await lease.prepare({f"param_{name}": value for name, value in parameters.items()}, "")
-        insert = insert_through_input if statement.kind is Kind.INSERT_INPUT else insert_rows
-        rows, rows_bytes = await insert(lease, statement, data, self._body)
-        elapsed_ns = time.monotonic_ns() - started
-        return {"written_rows": rows, "written_bytes": rows_bytes, "elapsed_ns": elapsed_ns}
+        if statement.kind is Kind.INSERT_DATA:
+            return await InsertStream(lease, self._engine, self.marker).run(statement, rows, parameters)
+        # The engine has no way to stream into input(…), so the rows go by a temporary table.
+        before, structure, after = split_input(statement.sql)
+        table = ExternalTable(f"_input_{uuid.uuid4().hex}", structure, statement.format or "", b"")
+        counts = await self._create_table(table, rows, lease)
+        insert = Statement(Kind.COMMAND, before + quote_name(table.name).encode() + after)
+        await lease.call(run_command, lease.connection, insert, parameters)
+        return counts
 
     async def _stream_result(self, statement: Statement, lease: Lease) -> dict[str, int]:
         output_format = statement.format or self._request.default_format
@@ -162,7 +175,8 @@ async def read_statement(request: Request, body: Body) -> tuple[Statement, bytes
     if request.query:
         in_url = _insert_in_url(request.query)
         if in_url:
-            return in_url, request.query[in_url.data_offset or 0 :].strip()
+            data = request.query[in_url.data_offset or 0 :]
+            return in_url, data.rstrip(b"\n") + b"\n" if data.strip() else b""
     text = bytearray(request.query + b"\n" if request.query else b"")
     enough_bytes = 1
     while True:
@@ -178,6 +192,10 @@ async def read_statement(request: Request, body: Body) -> tuple[Statement, bytes
             enough_bytes = max(_FIRST_LOOK_BYTES, 2 * len(text))
             continue
         return statement, b"" if statement.data_offset is None else bytes(text[statement.data_offset :])
+
+
+async def _once(data: bytes) -> AsyncIterator[bytes]:
+    yield data
 
 
 def _insert_in_url(query: bytes) -> Statement | None:
@@ -197,4 +215,4 @@ def _known_by_id(statement: Statement, running: Mapping[str, Query]) -> Statemen
         return statement
     condition = f"endsWith(Settings['log_comment'], {quote(target.marker)})".encode()
     sql = b"KILL QUERY WHERE " + condition + (found[2] or b"")
-    return Statement(statement.kind, sql, statement.format, statement.after_format)
+    return Statement(statement.kind, sql, statement.format, statement.settings_clause)

@@ -56,10 +56,10 @@ class Statement:
 
     kind: Kind
     sql: bytes
-    """Up to FORMAT, or up to VALUES."""
+    """Up to FORMAT, VALUES or the SETTINGS before them."""
     format: str | None = None
-    after_format: bytes = b""
-    """The SETTINGS behind FORMAT."""
+    settings_clause: bytes = b""
+    """The SETTINGS that stand beside FORMAT: behind it in a result, before it in an INSERT with rows."""
     data_offset: int | None = None
     """Set for both kinds of INSERT whose rows follow."""
 
@@ -134,31 +134,44 @@ def _tokens(text: bytes, *, complete: bool) -> Iterator[_Token]:
             depth += 1
 
 
+@dataclass(frozen=True)
+class _InsertClauses:
+    """Where the parts behind an INSERT's target begin."""
+
+    rows: _Token | None
+    """The word that tells where the rows come from, or the end of the statement."""
+    settings: _Token | None
+    has_select: bool
+
+
 def _split_insert(text: bytes, tokens: Iterator[_Token], *, complete: bool) -> Statement:
-    clause, has_select = _insert_clause(tokens)
-    word = clause.word if clause else b""
-    if clause and word == b"VALUES":
-        return Statement(Kind.INSERT_DATA, text[: clause.start], "Values", data_offset=clause.end)
-    if clause and word == b"FORMAT":
-        kind = Kind.INSERT_INPUT if has_select else Kind.INSERT_DATA
-        return _insert_with_format(kind, text, clause, tokens, complete=complete)
-    if clause and word == b"INFILE":
-        raise ClickHouseError(
-            NOT_IMPLEMENTED, "INSERT FROM INFILE is not allowed over HTTP; send the rows in the body."
-        )
-    if clause:
-        _refuse_second_statement(tokens)
-    if not complete:
-        raise UnfinishedError
-    return Statement(Kind.COMMAND, text[: clause.start] if clause else text)
+    clauses = _insert_clauses(tokens)
+    end = clauses.rows
+    if end is None or end.text == b";":
+        if end is not None:
+            _refuse_second_statement(tokens)
+        if not complete:
+            raise UnfinishedError
+        return Statement(Kind.COMMAND, text[: end.start] if end else text)
+    if end.word == b"INFILE":
+        message = "INSERT FROM INFILE is not allowed over HTTP; send the rows in the body."
+        raise ClickHouseError(NOT_IMPLEMENTED, message)
+    kind = Kind.INSERT_INPUT if clauses.has_select else Kind.INSERT_DATA
+    if end.word == b"VALUES":
+        input_format, offset = "Values", end.end
+    else:
+        input_format, offset = _input_format(text, tokens, complete=complete)
+    settings = clauses.settings if kind is Kind.INSERT_DATA else None
+    sql = text[: settings.start if settings else end.start]
+    return Statement(kind, sql, input_format, text[settings.start : end.start] if settings else b"", offset)
 
 
-def _insert_clause(tokens: Iterator[_Token]) -> tuple[_Token | None, bool]:
-    """The word behind the target that tells where the rows come from, and whether a SELECT stands before it."""
+def _insert_clauses(tokens: Iterator[_Token]) -> _InsertClauses:
     target_seen = has_select = False
+    settings: _Token | None = None
     for token in tokens:
         if token.text == b";":
-            return token, has_select
+            return _InsertClauses(token, settings, has_select)
         if token.depth or token.type not in ("word", "quoted", "sign"):
             continue
         if token.type == "sign":
@@ -169,13 +182,14 @@ def _insert_clause(tokens: Iterator[_Token]) -> tuple[_Token | None, bool]:
         elif token.word in (b"SELECT", b"WITH"):
             has_select = True
         elif token.word in (b"FORMAT", b"INFILE") or (token.word == b"VALUES" and not has_select):
-            return token, has_select
-    return None, has_select
+            return _InsertClauses(token, settings, has_select)
+        elif token.word == b"SETTINGS":
+            settings = settings or token
+    return _InsertClauses(None, settings, has_select)
 
 
-def _insert_with_format(
-    kind: Kind, text: bytes, format_word: _Token, tokens: Iterator[_Token], *, complete: bool
-) -> Statement:
+def _input_format(text: bytes, tokens: Iterator[_Token], *, complete: bool) -> tuple[str, int]:
+    """The name behind FORMAT, and where the data starts: behind blanks and one newline."""
     name = next(tokens, None)
     if name is None or name.type != "word":
         raise _unfinished_or(complete, ClickHouseError(SYNTAX_ERROR, "Syntax error: expected the name of a format."))
@@ -188,7 +202,7 @@ def _insert_with_format(
         offset += 1
     if text[offset : offset + 1] == b"\n":
         offset += 1
-    return Statement(kind, text[: format_word.start], name.text.decode(), data_offset=offset)
+    return name.text.decode(), offset
 
 
 def _split_other(text: bytes, first: _Token, tokens: Iterator[_Token], *, complete: bool) -> Statement:
