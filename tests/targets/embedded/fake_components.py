@@ -55,7 +55,7 @@ class FakeComponent(Component):
 def fake(
     name: str,
     *arguments: str,
-    port: int | None = None,
+    port: int = 0,
     depends_on: Sequence[str] = (),
     secret: str = "",
     **settings: Any,

@@ -7,6 +7,7 @@ import signal
 import socket
 import sys
 import time
+from pathlib import Path
 
 
 def parse_options() -> argparse.Namespace:
@@ -14,6 +15,7 @@ def parse_options() -> argparse.Namespace:
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--status", type=int, default=200)
     parser.add_argument("--healthy-after", type=float, default=0.0)
+    parser.add_argument("--healthy-when", help="a file that must exist")
     parser.add_argument("--die", type=int)
     parser.add_argument("--die-after", type=float)
     parser.add_argument("--say", action="append", default=[])
@@ -66,7 +68,9 @@ def main() -> None:
         with connection:
             words = connection.recv(4096).decode().split()
             body = answer(words[1]) if len(words) > 1 else ""
-            status = options.status if time.monotonic() - began >= options.healthy_after else 503
+            is_early = time.monotonic() - began < options.healthy_after
+            is_early |= bool(options.healthy_when and not Path(options.healthy_when).exists())
+            status = 503 if is_early else options.status
             connection.sendall(f"HTTP/1.1 {status} X\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode())
 
 

@@ -68,12 +68,12 @@ class Lab:
     def supervisor_pid(self) -> int:
         return int(json.loads((self.layout.state_dir / "supervisor.json").read_text())["pid"])
 
-    def kill_supervisor(self) -> None:
-        """Kill it once it has recorded what runs, which it does a moment after a start."""
+    async def kill_supervisor(self, recorded: int) -> None:
+        """Kill it once it has recorded so many services, which it does a moment after their start."""
+        await eventually(lambda: self.is_recorded(recorded))
         process = psutil.Process(self.supervisor_pid)
         process.kill()
-        while is_alive(process):
-            os.sched_yield()
+        await eventually(lambda: not is_alive(process))
 
     def processes(self) -> list[psutil.Process]:
         """Return every process with the mark of this project."""

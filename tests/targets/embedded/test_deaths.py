@@ -29,8 +29,7 @@ def foreign_process() -> Iterator[psutil.Process]:
 async def test_services_outlive_a_killed_supervisor_and_are_taken_over(lab: Lab) -> None:
     target = lab.target(fake("one", secret="word"), fake("two"), secrets={"word": "hush"})
     before = await lab.up(target)
-    await eventually(lambda: lab.is_recorded(2))
-    lab.kill_supervisor()
+    await lab.kill_supervisor(recorded=2)
 
     orphaned = {state.service: state for state in await target.status()}
     assert orphaned["one"].state is ServicePhase.HEALTHY
@@ -51,8 +50,7 @@ async def test_services_outlive_a_killed_supervisor_and_are_taken_over(lab: Lab)
 async def test_a_new_secret_replaces_a_process_that_was_taken_over(lab: Lab) -> None:
     component = fake("one", secret="word")
     before = await lab.up(lab.target(component, secrets={"word": "old"}))
-    await eventually(lambda: lab.is_recorded(1))
-    lab.kill_supervisor()
+    await lab.kill_supervisor(recorded=1)
     after = await lab.up(lab.target(component, secrets={"word": "new"}))
     assert after["one"].pid != before["one"].pid
     assert "FAKE_WORD=new" in get(after["one"].ports["http"], "/env")
@@ -61,8 +59,7 @@ async def test_a_new_secret_replaces_a_process_that_was_taken_over(lab: Lab) -> 
 async def test_down_stops_what_a_killed_supervisor_left(lab: Lab) -> None:
     target = lab.target(fake("one"), fake("two", depends_on=["one"]))
     await lab.up(target)
-    await eventually(lambda: lab.is_recorded(2))
-    lab.kill_supervisor()
+    await lab.kill_supervisor(recorded=2)
     await lab.down(target)
     assert lab.processes() == []
     assert lab.moment("two", ServicePhase.STOPPED) <= lab.moment("one", ServicePhase.STOPPING)
@@ -71,8 +68,7 @@ async def test_down_stops_what_a_killed_supervisor_left(lab: Lab) -> None:
 async def test_a_process_that_was_never_recorded_is_ended_not_doubled(lab: Lab) -> None:
     target = lab.target(fake("one"))
     before = await lab.up(target)
-    await eventually(lambda: lab.is_recorded(1))
-    lab.kill_supervisor()
+    await lab.kill_supervisor(recorded=1)
     record_file = lab.layout.state_dir / "supervisor.json"
     record_file.write_text(json.dumps({**json.loads(record_file.read_text()), "services": {}}))
     after = await lab.up(target)
@@ -86,8 +82,7 @@ async def test_a_foreign_process_that_got_the_pid_is_left_alone(
 ) -> None:
     target = lab.target(fake("one"))
     before = await lab.up(target)
-    await eventually(lambda: lab.is_recorded(1))
-    lab.kill_supervisor()
+    await lab.kill_supervisor(recorded=1)
     pid = before["one"].pid
     assert pid is not None
     kill(pid)
@@ -134,8 +129,7 @@ async def test_a_service_that_dies_again_and_again_gets_longer_pauses(lab: Lab) 
 async def test_after_a_reboot_stale_files_are_no_obstacle(lab: Lab) -> None:
     target = lab.target(fake("one"), fake("two"))
     before = await lab.up(target)
-    await eventually(lambda: lab.is_recorded(2))
-    lab.kill_supervisor()
+    await lab.kill_supervisor(recorded=2)
     for process in lab.processes():
         process.kill()
     await eventually(lambda: not lab.processes())
@@ -150,8 +144,7 @@ async def test_a_supervisor_that_dies_in_the_middle_of_up_is_told(lab: Lab) -> N
     began = time.monotonic()
     starting = asyncio.create_task(lab.up(target, timeout_s=60))
     await eventually(lambda: ServicePhase.STARTING in lab.phases("slow"))
-    await eventually(lambda: lab.is_recorded(1))
-    lab.kill_supervisor()
+    await lab.kill_supervisor(recorded=1)
     with pytest.raises(Exception, match="the supervisor died") as raised:
         await starting
     assert "thedata up" in raised.value.hint  # type: ignore[attr-defined]
