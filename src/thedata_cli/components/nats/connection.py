@@ -13,6 +13,7 @@ import nats.js.errors
 from nats.aio.client import Client
 
 from thedata_cli.component_api.endpoints import Endpoint
+from thedata_cli.components.nats.wire import Wire
 from thedata_cli.errors import ServiceUnreachableError, StatementRejectedError, TheDataError
 
 T = TypeVar("T")
@@ -134,11 +135,13 @@ class Connection:
     """
 
     def __init__(self, endpoint: Endpoint, *, user: str, password: str) -> None:
-        self._host = f"[{endpoint.host}]" if ":" in endpoint.host else endpoint.host
-        self.address = f"{self._host}:{endpoint.ports['client']}"
+        host = f"[{endpoint.host}]" if ":" in endpoint.host else endpoint.host
+        self.address = f"{host}:{endpoint.ports['client']}"
+        self._endpoint = endpoint
         self._user = user
         self._password = password
         self._client: DialledClient | None = None
+        self._wire: Wire | None = None
         self._dialling = asyncio.Lock()
         self._is_over = False
 
@@ -198,20 +201,43 @@ class Connection:
             )
         return unreachable(self.address, error)
 
-    async def wait_for(self, client: DialledClient, awaitable: Awaitable[T], timeout_s: float = REQUEST_TIMEOUT_S) -> T:
-        """Wait for what `client` brings, but no longer than it lives.
+    async def wire(self) -> Wire:
+        """Return the connection for bulk data; dialled apart, because the library takes too long over each message.
+
+        Raises:
+            ServiceUnreachableError: As `client`, which it dials first to know why.
+        """
+        if self._wire is not None and not self._wire.lost.done():
+            return self._wire
+        await self.client()
+        async with self._dialling:
+            if self._is_over:
+                raise ServiceUnreachableError(f"the connection to NATS at {self.address} was closed")
+            if self._wire is None or self._wire.lost.done():
+                port = self._endpoint.ports["client"]
+                with mapped_errors(self.address):
+                    async with asyncio.timeout(CONNECT_TIMEOUT_S):
+                        self._wire = await Wire.dial(
+                            self._endpoint.host, port, user=self._user, password=self._password
+                        )
+            return self._wire
+
+    async def wait_for(
+        self, source: DialledClient | Wire, awaitable: Awaitable[T], timeout_s: float = REQUEST_TIMEOUT_S
+    ) -> T:
+        """Wait for what a connection brings, but no longer than it lives.
 
         Raises:
             ServiceUnreachableError: The time is over, or the connection was lost.
         """
         task = asyncio.ensure_future(awaitable)
         try:
-            waiting: set[asyncio.Future[Any]] = {task, client.lost}
+            waiting: set[asyncio.Future[Any]] = {task, source.lost}
             await asyncio.wait(waiting, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
             if task.done():
                 with mapped_errors(self.address):
                     return await task
-            raise unreachable(self.address, None if client.lost.done() else TimeoutError())
+            raise unreachable(self.address, None if source.lost.done() else TimeoutError())
         finally:
             task.cancel()
 
@@ -252,6 +278,9 @@ class Connection:
     async def close(self) -> None:
         """Close it for good; what was sent before reaches the server."""
         self._is_over = True
+        if self._wire is not None:
+            self._wire.close()
+            await asyncio.wait({self._wire.lost}, timeout=CONNECT_TIMEOUT_S)
         if self._client is not None:
             with mapped_errors(self.address):
                 await self._client.close()

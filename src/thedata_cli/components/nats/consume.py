@@ -6,12 +6,11 @@ import asyncio
 import datetime
 import json
 from collections.abc import Sequence
-
-from nats.aio.msg import Msg
-from nats.aio.subscription import Subscription
+from typing import NamedTuple
 
 from thedata_cli.component_api.live import Delivery, StreamMessage
-from thedata_cli.components.nats.connection import Connection, DialledClient, mapped_errors
+from thedata_cli.components.nats.connection import Connection, mapped_errors
+from thedata_cli.components.nats.wire import Wire, new_inbox, read_headers, read_status
 from thedata_cli.errors import ServiceUnreachableError
 
 MAX_REQUEST_BYTES = 32 * 2**20
@@ -21,40 +20,51 @@ _GRACE_S = 5.0
 _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 
 
-def delivery_of(msg: Msg) -> Delivery:
+class RawMessage(NamedTuple):
+    """A message as it came."""
+
+    subject: bytes
+    reply: bytes
+    header: bytes
+    payload: bytes
+
+
+def delivery_of(raw: RawMessage) -> Delivery:
     """Read a delivered message; its reply subject carries stream, sequence, time and number of deliveries."""
-    tokens = msg.reply.split(".")
+    subject, reply, header, payload = raw
+    words = reply.split(b".")
     # `$JS.ACK.<stream>.<consumer>.<deliveries>.<stream seq>.<consumer seq>.<time>.<pending>`; the longer form has
     # domain and account before the stream.
-    at = 2 if len(tokens) == 9 else 4
-    time = _EPOCH + datetime.timedelta(microseconds=int(tokens[at + 5]) // 1000)
-    message = StreamMessage(tokens[at], msg.subject, int(tokens[at + 3]), time, msg.headers or {}, msg.data)
-    return Delivery(message, int(tokens[at + 2]), msg.reply)
+    at = 2 if len(words) == 9 else 4
+    time = _EPOCH + datetime.timedelta(microseconds=int(words[at + 5]) // 1000)
+    headers = read_headers(header) if header else {}
+    message = StreamMessage(words[at].decode(), subject.decode(), int(words[at + 3]), time, headers, payload)
+    return Delivery(message, int(words[at + 2]), reply)
 
 
 class PullReader:
-    """Pull requests on one consumer, over one connection; messages arrive in a buffer."""
+    """Pull requests on one consumer; messages arrive in a buffer."""
 
     def __init__(self, connection: Connection, stream: str, consumer: str) -> None:
         self._connection = connection
         self._next = f"$JS.API.CONSUMER.MSG.NEXT.{stream}.{consumer}"
         self._name = f"{stream}/{consumer}"
-        self._client: DialledClient | None = None
-        self._subscription: Subscription | None = None
+        self._wire: Wire | None = None
+        self._subscription = b""
         self._inbox = ""
         self._pulls = 0
         self._wanted = 0
-        self._buffer: list[Msg] = []
-        self._status: Msg | None = None
+        self._buffer: list[RawMessage] = []
+        self._status: RawMessage | None = None
         self._ready = asyncio.Event()
 
-    async def pull(self, max_messages: int, max_wait_s: float) -> Sequence[Msg]:
+    async def pull(self, max_messages: int, max_wait_s: float) -> Sequence[RawMessage]:
         """Return up to `max_messages`, as soon as they are there or the wait is over.
 
         Raises:
             ServiceUnreachableError: The connection is lost, or the consumer is gone.
         """
-        client = await self._subscribed()
+        wire = await self._subscribed()
         if len(self._buffer) < max_messages:
             self._pulls += 1
             self._status = None
@@ -63,56 +73,52 @@ class PullReader:
             body = {
                 "batch": max_messages - len(self._buffer),
                 "expires": max(1, round(max_wait_s * 1e9)),
-                "max_bytes": max(MAX_REQUEST_BYTES, client.max_payload + 65_536),
+                "max_bytes": max(MAX_REQUEST_BYTES, wire.max_payload + 65_536),
             }
             with mapped_errors(self._connection.address):
-                await client.publish(self._next, json.dumps(body).encode(), reply=f"{self._inbox}.{self._pulls}")
-            await self._connection.wait_for(client, self._ready.wait(), max_wait_s + _GRACE_S)
+                wire.publish(self._next, json.dumps(body).encode(), reply=f"{self._inbox}.{self._pulls}")
+            await self._connection.wait_for(wire, self._ready.wait(), max_wait_s + _GRACE_S)
         taken, self._buffer = self._buffer[:max_messages], self._buffer[max_messages:]
         if not taken and self._status is not None:
             self._raise_for_status(self._status)
         return taken
 
-    async def _subscribed(self) -> DialledClient:
-        client = await self._connection.client()
-        if client is not self._client:
+    async def _subscribed(self) -> Wire:
+        wire = await self._connection.wire()
+        if wire is not self._wire:
             # What an earlier connection had delivered is delivered again when its acknowledgement does not come.
             self._buffer = []
-            self._inbox = client.new_inbox()
+            self._inbox = new_inbox()
             with mapped_errors(self._connection.address):
-                self._subscription = await client.subscribe(
-                    f"{self._inbox}.*", cb=self._on_message, pending_msgs_limit=0, pending_bytes_limit=0
-                )
-            self._client = client
-        return client
+                self._subscription = wire.subscribe(f"{self._inbox}.*", self._on_message)
+            self._wire = wire
+        return wire
 
-    async def _on_message(self, msg: Msg) -> None:
-        if msg.reply:
-            self._buffer.append(msg)
+    def _on_message(self, subject: bytes, reply: bytes, header: bytes, payload: bytes) -> None:
+        if reply:
+            self._buffer.append(RawMessage(subject, reply, header, payload))
             if len(self._buffer) >= self._wanted:
                 self._ready.set()
-        elif msg.subject == f"{self._inbox}.{self._pulls}":
+        elif subject.endswith(b".%d" % self._pulls):
             # The answers to earlier pulls say nothing about this one.
-            self._status = msg
+            self._status = RawMessage(subject, reply, header, payload)
             self._ready.set()
 
-    def _raise_for_status(self, msg: Msg) -> None:
+    def _raise_for_status(self, raw: RawMessage) -> None:
         """Tell the plain end of a pull from a consumer that is gone."""
-        headers = msg.headers or {}
-        status, text = headers.get("Status", ""), headers.get("Description", "")
-        if status in ("404", "408") or text.startswith("Message Size Exceeds"):
+        status, words = read_status(raw.header)
+        if status in ("404", "408") or words.startswith("Message Size Exceeds"):
             return
-        reason = text or "no such consumer"
         raise ServiceUnreachableError(
-            f"the consumer {self._name} at {self._connection.address} cannot be read: {reason}",
+            f"the consumer {self._name} at {self._connection.address} cannot be read: {words or 'no such consumer'}",
             hint="`thedata apply` creates it; `thedata stream ls` shows the streams",
         )
 
-    async def close(self) -> None:
-        """End the subscription."""
-        if self._subscription is not None and self._client is not None and not self._client.is_closed:
-            with mapped_errors(self._connection.address):
-                await self._subscription.unsubscribe()
+    def close(self) -> None:
+        """End the subscription, and give back what nobody has fetched."""
+        if self._wire is not None and not self._wire.lost.done():
+            self._wire.unsubscribe(self._subscription)
+            self._wire.write(_answers([raw.reply for raw in self._buffer], b"-NAK"))
 
 
 class NatsConsumption:
@@ -126,23 +132,27 @@ class NatsConsumption:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self._reader.close()
+        self._reader.close()
 
     async def fetch(self, *, max_messages: int, max_wait_s: float) -> Sequence[Delivery]:
         """Return what is there, waiting until `max_messages` or `max_wait_s`; may be empty."""
-        return [delivery_of(msg) for msg in await self._reader.pull(max_messages, max_wait_s)]
+        return [delivery_of(raw) for raw in await self._reader.pull(max_messages, max_wait_s)]
 
     async def acknowledge(self, deliveries: Sequence[Delivery]) -> None:
         """Tell the broker that these are done and never to be delivered again."""
-        await self._answer(deliveries, b"")
+        await self._answer(deliveries, b"+ACK")
 
     async def extend(self, deliveries: Sequence[Delivery]) -> None:
         """Tell the broker that these are still being worked on."""
         await self._answer(deliveries, b"+WPI")
 
     async def _answer(self, deliveries: Sequence[Delivery], word: bytes) -> None:
-        client = await self._connection.client()
+        wire = await self._connection.wire()
         with mapped_errors(self._connection.address):
-            for delivery in deliveries:
-                await client.publish(delivery.handle, word)
-        await self._connection.flush()
+            wire.write(_answers([delivery.handle for delivery in deliveries], word))
+        await self._connection.wait_for(wire, wire.flush())
+
+
+def _answers(replies: Sequence[bytes], word: bytes) -> bytes:
+    end = b" %d\r\n%b\r\n" % (len(word), word)
+    return b"".join([b"PUB %b%b" % (reply, end) for reply in replies])

@@ -7,16 +7,16 @@ import json
 import re
 from collections.abc import Sequence
 
-from nats.aio.msg import Msg
-
 from thedata_cli.component_api.live import OutgoingMessage
-from thedata_cli.components.nats.connection import ApiError, Connection, DialledClient, mapped_errors
+from thedata_cli.components.nats.connection import ApiError, Connection, mapped_errors
+from thedata_cli.components.nats.wire import Wire, new_inbox
 from thedata_cli.errors import StatementRejectedError
 
 MAX_IN_FLIGHT = 4000
 """Messages without acknowledgement at most; the server holds back 10,000 per stream and refuses more."""
 
 _ACK_TIMEOUT_S = 30.0
+_DRAIN_EVERY = 250
 _HEADER_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _HEADER_BLOCK_BYTES = len("NATS/1.0\r\nNats-Msg-Id: \r\n\r\n")
 
@@ -26,10 +26,10 @@ class Publisher:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
-        self._client: DialledClient | None = None
+        self._wire: Wire | None = None
         self._inbox = ""
         self._calls = 0
-        self._open: dict[str, _PublishCall] = {}
+        self._open: dict[bytes, _PublishCall] = {}
 
     async def publish(self, messages: Sequence[OutgoingMessage]) -> int:
         """Publish in order, wait for every acknowledgement, and return how many were new.
@@ -39,48 +39,48 @@ class Publisher:
                 sent at all; when the server refused one, the others are stored.
             ServiceUnreachableError: The outcome of some messages is unknown.
         """
-        client = await self._subscribed()
+        wire = await self._subscribed()
         for message in messages:
-            _check(message, client.max_payload)
+            _check(message, wire.max_payload)
         self._calls += 1
-        token = str(self._calls)
-        call = _PublishCall(len(messages))
-        self._open[token] = call
+        token = b"%d" % self._calls
+        call = self._open[token] = _PublishCall(len(messages))
         try:
-            for index, message in enumerate(messages):
-                if index - call.answered >= MAX_IN_FLIGHT:
-                    await self._connection.wait_for(
-                        client, call.until_answered(index - MAX_IN_FLIGHT // 2), _ACK_TIMEOUT_S
-                    )
-                await self._send(client, message, f"{self._inbox}.{token}.{index}")
-            await self._connection.wait_for(client, call.until_answered(len(messages)), _ACK_TIMEOUT_S)
+            await self._send(wire, messages, f"{self._inbox}.{self._calls}", call)
+            await self._connection.wait_for(wire, call.until_answered(len(messages)), _ACK_TIMEOUT_S)
         finally:
             del self._open[token]
         if call.first_failure is not None:
             raise _refusal(messages[call.first_failure], call.failures[call.first_failure])
         return len(messages) - call.duplicates
 
-    async def _send(self, client: DialledClient, message: OutgoingMessage, reply: str) -> None:
-        headers = {**message.headers, "Nats-Msg-Id": message.id} if message.id else dict(message.headers)
+    async def _send(self, wire: Wire, messages: Sequence[OutgoingMessage], inbox: str, call: _PublishCall) -> None:
         with mapped_errors(self._connection.address):
-            await client.publish(message.subject, message.payload, reply=reply, headers=headers or None)
+            for index, message in enumerate(messages):
+                if index % _DRAIN_EVERY == 0:
+                    await self._connection.wait_for(wire, self._has_room(wire, call, index), _ACK_TIMEOUT_S)
+                headers = {**message.headers, "Nats-Msg-Id": message.id} if message.id else message.headers
+                wire.publish(message.subject, message.payload, reply=f"{inbox}.{index}", headers=headers)
 
-    async def _subscribed(self) -> DialledClient:
-        client = await self._connection.client()
-        if client is not self._client:
-            self._inbox = client.new_inbox()
+    async def _has_room(self, wire: Wire, call: _PublishCall, sent: int) -> None:
+        if sent - call.answered > MAX_IN_FLIGHT - _DRAIN_EVERY:
+            await call.until_answered(sent - MAX_IN_FLIGHT // 2)
+        await wire.drain()
+
+    async def _subscribed(self) -> Wire:
+        wire = await self._connection.wire()
+        if wire is not self._wire:
+            self._inbox = new_inbox()
             with mapped_errors(self._connection.address):
-                await client.subscribe(
-                    f"{self._inbox}.>", cb=self._on_answer, pending_msgs_limit=0, pending_bytes_limit=0
-                )
-            self._client = client
-        return client
+                wire.subscribe(f"{self._inbox}.>", self._on_answer)
+            self._wire = wire
+        return wire
 
-    async def _on_answer(self, msg: Msg) -> None:
-        _, token, index = msg.subject.rsplit(".", 2)
+    def _on_answer(self, subject: bytes, _reply: bytes, _header: bytes, payload: bytes) -> None:
+        _, token, index = subject.rsplit(b".", 2)
         call = self._open.get(token)
         if call is not None:
-            call.take(int(index), msg)
+            call.take(int(index), payload)
 
 
 class _PublishCall:
@@ -89,7 +89,7 @@ class _PublishCall:
     def __init__(self, count: int) -> None:
         self.answered = 0
         self.duplicates = 0
-        self.failures: dict[int, Msg] = {}
+        self.failures: dict[int, bytes] = {}
         self._wanted = count
         self._reached = asyncio.Event()
 
@@ -97,11 +97,11 @@ class _PublishCall:
     def first_failure(self) -> int | None:
         return min(self.failures, default=None)
 
-    def take(self, index: int, msg: Msg) -> None:
+    def take(self, index: int, answer: bytes) -> None:
         self.answered += 1
-        if not msg.data or b'"error"' in msg.data:
-            self.failures[index] = msg
-        elif b'"duplicate"' in msg.data:
+        if not answer or b'"error"' in answer:
+            self.failures[index] = answer
+        elif b'"duplicate"' in answer:
             self.duplicates += 1
         if self.answered >= self._wanted:
             self._reached.set()
@@ -135,10 +135,10 @@ def _check(message: OutgoingMessage, max_payload: int) -> None:
         )
 
 
-def _refusal(message: OutgoingMessage, answer: Msg) -> StatementRejectedError:
-    if not answer.data:
+def _refusal(message: OutgoingMessage, answer: bytes) -> StatementRejectedError:
+    if not answer:
         return StatementRejectedError(
             f"no stream takes the subject {message.subject!r}",
             hint="`thedata stream ls` shows the subjects of each stream; `thedata apply` creates the declared ones",
         )
-    return ApiError(f"a message on {message.subject!r}", json.loads(answer.data)["error"])
+    return ApiError(f"a message on {message.subject!r}", json.loads(answer)["error"])

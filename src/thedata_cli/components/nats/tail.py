@@ -5,16 +5,15 @@ from __future__ import annotations
 import asyncio
 import json
 import secrets
+from collections import deque
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import suppress
 from typing import Any, Self
 
-from nats.aio.msg import Msg
-from nats.aio.subscription import Subscription
-
 from thedata_cli.component_api.live import StreamMessage, TailStart
-from thedata_cli.components.nats.connection import Connection, DialledClient, LoginRefusedError, mapped_errors
-from thedata_cli.components.nats.consume import MAX_REQUEST_BYTES, delivery_of
+from thedata_cli.components.nats.connection import Connection, LoginRefusedError, mapped_errors
+from thedata_cli.components.nats.consume import MAX_REQUEST_BYTES, RawMessage, delivery_of
+from thedata_cli.components.nats.wire import Wire, new_inbox, read_status
 from thedata_cli.errors import ServiceUnreachableError, TheDataError
 
 Deliver = Mapping[str, Any]
@@ -100,10 +99,11 @@ class _TemporaryConsumer:
         self._deliver = deliver
         self._subject = subject
         self._name = f"thedata-tail-{secrets.token_hex(8)}"
-        self._arrived: asyncio.Queue[Msg] = asyncio.Queue()
-        self._subscription: Subscription | None = None
-        self._client: DialledClient | None = None
-        self._inbox = ""
+        self._arrived: deque[RawMessage] = deque()
+        self._has_arrived = asyncio.Event()
+        self._subscription = b""
+        self._wire: Wire | None = None
+        self._inbox = new_inbox()
         self._pulls = 0
         self._open_messages = 0
         self.pending = 0
@@ -127,10 +127,9 @@ class _TemporaryConsumer:
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        if self._wire is not None:
+            self._wire.unsubscribe(self._subscription)
         with suppress(TheDataError):
-            if self._subscription and self._client and not self._client.is_closed:
-                with mapped_errors(self._connection.address):
-                    await self._subscription.unsubscribe()
             await self._connection.call(f"$JS.API.CONSUMER.DELETE.{self._stream}.{self._name}")
 
     async def next_message(self) -> StreamMessage:
@@ -139,65 +138,58 @@ class _TemporaryConsumer:
         Raises:
             ServiceUnreachableError: The connection was lost, the server is silent, or the consumer is gone.
         """
-        if self._client is None:
-            self._client = await self._subscribed()
+        if self._wire is None:
+            self._wire = await self._subscribed()
         while True:
             if self._open_messages == 0:
-                await self._pull(self._client)
-            if self._arrived.empty():
-                msg = await self._connection.wait_for(self._client, self._arrived.get(), 2 * _HEARTBEAT_S)
-            else:
-                msg = self._arrived.get_nowait()
-            if msg.reply.startswith("$JS.ACK."):
+                self._pull(self._wire)
+            if not self._arrived:
+                self._has_arrived.clear()
+                await self._connection.wait_for(self._wire, self._has_arrived.wait(), 2 * _HEARTBEAT_S)
+            raw = self._arrived.popleft()
+            if raw.reply.startswith(b"$JS.ACK."):
                 self._open_messages -= 1
-                return delivery_of(msg).message
-            if msg.subject == f"{self._inbox}.{self._pulls}" and not _goes_on(msg, self._connection.address):
+                return delivery_of(raw).message
+            if raw.subject.endswith(b".%d" % self._pulls) and not _goes_on(raw, self._connection.address):
                 self._open_messages = 0
 
-    async def _subscribed(self) -> DialledClient:
-        client = await self._connection.client()
-        self._inbox = client.new_inbox()
-
-        async def on_message(msg: Msg) -> None:
-            self._arrived.put_nowait(msg)
-
+    async def _subscribed(self) -> Wire:
+        wire = await self._connection.wire()
         with mapped_errors(self._connection.address):
-            self._subscription = await client.subscribe(f"{self._inbox}.*", cb=on_message)
-        return client
+            self._subscription = wire.subscribe(f"{self._inbox}.*", self._on_message)
+        return wire
 
-    async def _pull(self, client: DialledClient) -> None:
+    def _on_message(self, subject: bytes, reply: bytes, header: bytes, payload: bytes) -> None:
+        self._arrived.append(RawMessage(subject, reply, header, payload))
+        self._has_arrived.set()
+
+    def _pull(self, wire: Wire) -> None:
         """Ask for more; over the connection of the first pull, because what another one had taken along is lost."""
         self._pulls += 1
         self._open_messages = _PULL_MESSAGES
-        body = json.dumps(
-            {
-                "batch": _PULL_MESSAGES,
-                "expires": round(_PULL_WAIT_S * 1e9),
-                "idle_heartbeat": round(_HEARTBEAT_S * 1e9),
-                "max_bytes": MAX_REQUEST_BYTES,
-            }
-        )
+        body = {
+            "batch": _PULL_MESSAGES,
+            "expires": round(_PULL_WAIT_S * 1e9),
+            "idle_heartbeat": round(_HEARTBEAT_S * 1e9),
+            "max_bytes": max(MAX_REQUEST_BYTES, wire.max_payload + 65_536),
+        }
+        subject = f"$JS.API.CONSUMER.MSG.NEXT.{self._stream}.{self._name}"
         with mapped_errors(self._connection.address):
-            await client.publish(
-                f"$JS.API.CONSUMER.MSG.NEXT.{self._stream}.{self._name}",
-                body.encode(),
-                reply=f"{self._inbox}.{self._pulls}",
-            )
+            wire.publish(subject, json.dumps(body).encode(), reply=f"{self._inbox}.{self._pulls}")
 
 
-def _goes_on(msg: Msg, address: str) -> bool:
+def _goes_on(raw: RawMessage, address: str) -> bool:
     """Read a status of the server: whether the pull is still open.
 
     Raises:
         ServiceUnreachableError: The consumer is gone.
     """
-    status = (msg.headers or {}).get("Status", "")
+    status, words = read_status(raw.header)
     if status == "100":
         return True
-    reason = (msg.headers or {}).get("Description", status)
-    if status in ("404", "408") or reason.startswith("Message Size Exceeds"):
+    if status in ("404", "408") or words.startswith("Message Size Exceeds"):
         return False
-    raise ServiceUnreachableError(f"NATS at {address} ended the tail: {reason}")
+    raise ServiceUnreachableError(f"NATS at {address} ended the tail: {words or status}")
 
 
 async def _until_back(connection: Connection, stream: str) -> dict[str, Any]:
