@@ -29,8 +29,8 @@ _SHORTEST_INTERVAL_S = 0.1
 @run_command
 async def query(
     show: Show,
-    engine: Annotated[str, typer.Argument(metavar="[ENGINE]", help="Engine that runs it, such as clickhouse.")] = "",
-    sql: Annotated[str | None, typer.Argument(metavar="[SQL]", help="One statement.")] = None,
+    engine: Annotated[str, typer.Argument(metavar="ENGINE", help="Engine that runs it, such as clickhouse.")] = "",
+    sql: Annotated[str | None, typer.Argument(metavar="SQL", help="One statement.")] = None,
     project: ProjectDir = Path(),
     environment: EnvironmentName = "dev",
     file: Annotated[

@@ -60,7 +60,7 @@ async def info(
     environment: EnvironmentName = "dev",
     output: OutputFormat = Format.HUMAN,  # noqa: ARG001
 ) -> ExitCode:
-    """Show what one stream holds, its consumers with their lag, and its configuration. Reads only.
+    """Show one stream: content, consumers, configuration. Reads only.
 
     Example: thedata stream info departures
     """
@@ -126,7 +126,7 @@ async def pub(
     show: Show,
     stream: StreamName,
     message: Annotated[
-        str | None, typer.Argument(metavar="[MESSAGE]", help="One message; without it, every line of stdin is one.")
+        str | None, typer.Argument(metavar="MESSAGE", help="One message; without it, every line of stdin is one.")
     ] = None,
     project: ProjectDir = Path(),
     environment: EnvironmentName = "dev",
@@ -142,10 +142,11 @@ async def pub(
     ] = False,
     output: OutputFormat = Format.HUMAN,  # noqa: ARG001
 ) -> ExitCode:
-    """Publish messages, checked against the contract of their subject; each is acknowledged by the broker.
+    """Publish messages that fit the contract of their subject.
 
-    A line that breaks its contract ends the command; everything before it is stored. Messages get their id from the
-    contract's key, so publishing the same input again within the stream's duplicate window changes nothing.
+    The broker acknowledges each. A line that breaks its contract ends the command; everything before it is stored.
+    Messages get their id from the contract's key, so publishing the same input again within the stream's duplicate
+    window changes nothing.
 
     Example: python feeds/departures.py | thedata stream pub departures --subject 'flights.departures.{origin}'
     """
