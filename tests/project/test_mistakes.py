@@ -470,6 +470,21 @@ CASES: list[tuple[str, Files, list[str]]] = [
             "tables/questdb.yaml:1:1: engine: is missing; write `engine: clickhouse` or `engine: questdb`",
         ],
     ),
+    (
+        "a field that QuestDB cannot name",
+        {
+            "contracts/departures.yaml": "x-subject: flights.departures.>\ntype: object\nproperties: {'a:b': {type: string}, at: {type: string, format: date-time, x-event-time: true}}\nrequired: [at]\n",
+            "tables/clickhouse.yaml": "engine: clickhouse\nname: departures\ncontract: departures\n",
+        },
+        [
+            "tables/questdb.yaml:3:11: contract: QuestDB does not allow ':' in the column name 'a:b'; rename the field in contract 'departures'"
+        ],
+    ),
+    (
+        "what only the component sees",
+        {"tables/x.yaml": "engine: questdb\nname: x\ntimestamp: at\ncolumns: [{name: a, type: LONG}]\n"},
+        ["tables/x.yaml:3:12: timestamp: there is no column 'at'; did you mean 'a'?"],
+    ),
 ]
 
 

@@ -66,6 +66,11 @@ def _table_problems(declared: Declared[QuestDBTable], project: ProjectView) -> I
             ["contract"], f"there is no contract {table.contract!r}", _known(table.contract, project.contracts)
         )
         return
+    bad = [reason for field in contract.fields if (reason := bad_column_name(field.name))] if contract else []
+    for reason in bad:
+        yield declared.problem(["contract"], reason, f"rename the field in contract {table.contract!r}")
+    if bad:
+        return
     route = route_of(table, project.routes)
     columns = columns_of(table, contract, is_fed=route is not None)
     if not columns:
@@ -81,11 +86,7 @@ def _table_problems(declared: Declared[QuestDBTable], project: ProjectView) -> I
 def _column_problems(declared: Declared[QuestDBTable], contract: Contract | None) -> Iterator[Problem]:
     table = declared.model
     counted = Counter(column.name.lower() for column in table.columns)
-    own = (
-        {field.name: column_of_field(field).type for field in contract.fields if not bad_column_name(field.name)}
-        if contract
-        else {}
-    )
+    own = {field.name: column_of_field(field).type for field in contract.fields} if contract else {}
     for index, column in enumerate(table.columns):
         if counted[column.name.lower()] > 1:
             yield declared.problem(
@@ -108,10 +109,6 @@ def _column_problems(declared: Declared[QuestDBTable], contract: Contract | None
                 f"{column.name!r} and {similar[0]!r} of the contract are the same column to QuestDB",
                 "write it as the contract does",
             )
-    if contract:
-        for field in contract.fields:
-            if reason := bad_column_name(field.name):
-                yield declared.problem(["contract"], reason, f"rename the field in contract {contract.name!r}")
 
 
 def _timestamp_problems(
