@@ -62,7 +62,7 @@ async def test_a_fetch_does_not_wait_longer_than_it_may(live: NatsLive) -> None:
 
 
 async def test_an_unacknowledged_message_comes_again_and_says_so(live: NatsLive) -> None:
-    quick = route(ack_wait_s=0.2)
+    quick = route(ack_wait_s=1.0)
     await apply(live, project(stream(), routes=[quick]))
     await live.publish(numbered(2))
     async with live.consume(quick) as consumption:
@@ -74,14 +74,14 @@ async def test_an_unacknowledged_message_comes_again_and_says_so(live: NatsLive)
 
 
 async def test_work_that_takes_longer_keeps_its_messages(live: NatsLive) -> None:
-    quick = route(ack_wait_s=0.3)
+    quick = route(ack_wait_s=1.0)
     await apply(live, project(stream(), routes=[quick]))
     await live.publish(numbered(1))
     async with live.consume(quick) as consumption:
         first = await consumption.fetch(max_messages=1, max_wait_s=5)
-        for _ in range(6):
+        for _ in range(5):
             await consumption.extend(first)
-            assert await consumption.fetch(max_messages=1, max_wait_s=0.1) == []
+            assert await consumption.fetch(max_messages=1, max_wait_s=0.3) == []
         await consumption.acknowledge(first)
 
 

@@ -190,6 +190,16 @@ async def test_a_foreign_stream_is_taken_over_only_when_asked(live: NatsLive) ->
 
 
 @pytest.mark.live
+async def test_more_streams_and_consumers_than_the_server_lists_at_once(live: NatsLive) -> None:
+    readers = [{"name": f"reader{index}"} for index in range(260)]
+    streams = [stream(f"s{index}", storage="memory") for index in range(260)]
+    view = project(*streams, stream(storage="memory", consumers=readers))
+    await apply(live, view)
+    assert len(await live.observe()) == 521
+    assert str(await plan_of(live, view)) == "no changes"
+
+
+@pytest.mark.live
 @pytest.mark.parametrize("round_", range(8))
 async def test_a_replaced_stream_begins_empty(live: NatsLive, round_: int) -> None:
     await apply(live, project(stream(deny_purge=True)))

@@ -106,6 +106,18 @@ async def test_a_stream_that_does_not_exist_or_goes_away_is_told(live: NatsLive)
         await waiting
 
 
+@pytest.mark.parametrize("name", ["a.b", "*", "a b"])
+async def test_a_subject_is_not_taken_for_a_stream(live: NatsLive, name: str) -> None:
+    with pytest.raises(StatementRejectedError, match="is not the name of a stream"):
+        await anext(live.tail(name, TailStart()))
+
+
+async def test_a_filter_that_is_no_subject_is_refused(live: NatsLive) -> None:
+    await apply(live, project(stream()))
+    with pytest.raises(StatementRejectedError, match="subject"):
+        await anext(live.tail("departures", TailStart(sequence=1), subject="a b"))
+
+
 async def test_a_stream_made_anew_is_read_from_its_beginning(live: NatsLive) -> None:
     await apply(live, project(stream()))
     await publish(live, 1, 3)

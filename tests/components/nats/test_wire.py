@@ -6,7 +6,7 @@ import asyncio
 import itertools
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.components.nats_process import NatsServer
 
@@ -35,6 +35,7 @@ def encoded(message: Message) -> bytes:
     return b" ".join([*words, b"%d" % (len(header) + len(payload))]) + b"\r\n" + header + payload + b"\r\n"
 
 
+@settings(deadline=None)
 @given(messages=MESSAGES, cuts=st.lists(st.integers(0, 400), max_size=8))
 def test_messages_come_out_whole_wherever_the_bytes_are_cut(messages: list[Message], cuts: list[int]) -> None:
     data = b"PING\r\n".join(map(encoded, messages))
@@ -51,6 +52,7 @@ def test_messages_come_out_whole_wherever_the_bytes_are_cut(messages: list[Messa
     assert asyncio.run(read()) == messages
 
 
+@settings(deadline=None)
 @given(st.dictionaries(st.from_regex(r"[A-Za-z][A-Za-z0-9-]{0,9}", fullmatch=True), st.text(max_size=20), max_size=4))
 def test_headers_come_back_but_for_line_breaks_and_spaces_at_the_ends(headers: dict[str, str]) -> None:
     expected = {name: value.strip().replace("\r", " ").replace("\n", " ") for name, value in headers.items()}

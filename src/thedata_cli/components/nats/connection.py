@@ -237,7 +237,12 @@ class Connection:
             if task.done():
                 with mapped_errors(self.address):
                     return await task
-            raise unreachable(self.address, None if source.lost.done() else TimeoutError())
+            if source.lost.done():
+                raise unreachable(self.address, None)
+            if isinstance(source, Wire):
+                # The server answers in time or is gone without a word; the next call finds out by dialling.
+                source.close()
+            raise unreachable(self.address, TimeoutError())
         finally:
             task.cancel()
 

@@ -14,7 +14,7 @@ from thedata_cli.component_api.live import StreamMessage, TailStart
 from thedata_cli.components.nats.connection import Connection, LoginRefusedError, mapped_errors
 from thedata_cli.components.nats.consume import MAX_REQUEST_BYTES, RawMessage, delivery_of
 from thedata_cli.components.nats.wire import Wire, new_inbox, read_status
-from thedata_cli.errors import ServiceUnreachableError, TheDataError
+from thedata_cli.errors import ServiceUnreachableError, StatementRejectedError, TheDataError
 
 Deliver = Mapping[str, Any]
 """The part of a consumer's config that says where it begins."""
@@ -23,6 +23,7 @@ _PULL_MESSAGES = 1000
 _PULL_WAIT_S = 20.0
 _HEARTBEAT_S = 2.0
 _RETRY_WAIT_S = 0.2
+_NAMES_HINT = "`thedata stream ls` shows the streams; `--subject` filters by subject"
 _INACTIVE_S = 30
 """The server deletes the consumer of a tail that was killed after that long."""
 
@@ -35,6 +36,8 @@ async def tail_stream(
     A temporary consumer in the server's memory delivers them. When it is lost, by a restart of the server or a broken
     connection, another one takes over after the last message that was yielded.
     """
+    if any(character in ".*> \t" for character in stream):
+        raise StatementRejectedError(f"{stream!r} is not the name of a stream", hint=_NAMES_HINT)
     info = await connection.call(f"$JS.API.STREAM.INFO.{stream}")
     created = info["created"]
     deliver, skip = await _begin(connection, info, start, subject)

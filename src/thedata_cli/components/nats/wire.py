@@ -249,10 +249,10 @@ def read_headers(block: bytes) -> dict[str, str]:
         {'A': 'b', 'C': 'd'}
     """
     headers = {}
-    for line in block.split(b"\r\n")[1:]:
-        name, colon, value = line.partition(b":")
+    for line in block.decode(errors="replace").split("\r\n")[1:]:
+        name, colon, value = line.partition(":")
         if colon:
-            headers[name.decode(errors="replace").strip()] = value.decode(errors="replace").strip()
+            headers[name.strip()] = value.strip()
     return headers
 
 
