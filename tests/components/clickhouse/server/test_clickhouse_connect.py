@@ -11,6 +11,7 @@ from typing import Any
 
 import clickhouse_connect
 import pytest
+import sqlalchemy
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import DatabaseError, ProgrammingError
 from clickhouse_connect.driver.external import ExternalData
@@ -160,7 +161,6 @@ def test_data_frames_and_arrow(client: Client) -> None:
 
 
 async def test_the_async_client(server: ClickHouseServer, database: str) -> None:
-    pytest.importorskip("aiohttp")
     client = await clickhouse_connect.get_async_client(
         host=server.host, port=server.port, username=server.user, password=server.password, database=database
     )
@@ -170,3 +170,16 @@ async def test_the_async_client(server: ClickHouseServer, database: str) -> None
     with pytest.raises(DatabaseError, match="60"):
         await client.query("SELECT * FROM missing")
     await client.close()
+
+
+def test_sqlalchemy(server: ClickHouseServer, database: str) -> None:
+    address = f"clickhousedb://{server.user}:{server.password}@{server.host}:{server.port}/{database}"
+    engine = sqlalchemy.create_engine(address)
+    with engine.begin() as connection:
+        connection.execute(sqlalchemy.text("CREATE TABLE t (a UInt8, b String) ENGINE = MergeTree ORDER BY a"))
+        table = sqlalchemy.Table("t", sqlalchemy.MetaData(), autoload_with=connection)
+        connection.execute(table.insert(), [{"a": 1, "b": "one"}, {"a": 2, "b": "it's"}])
+        got = connection.execute(sqlalchemy.select(table.c.b).where(table.c.a == 2)).all()
+    assert [tuple(row) for row in got] == [("it's",)]
+    assert sqlalchemy.inspect(engine).get_table_names() == ["t"]
+    engine.dispose()

@@ -31,7 +31,7 @@ def rows(http: httpx.Client, sql: str, **parameters: str | int) -> str:
 
 
 def code(answer: httpx.Response) -> str:
-    return answer.headers.get("X-ClickHouse-Exception-Code", "")
+    return str(answer.headers.get("X-ClickHouse-Exception-Code", ""))
 
 
 def test_the_paths(server: ClickHouseServer) -> None:

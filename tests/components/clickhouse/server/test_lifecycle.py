@@ -49,6 +49,11 @@ def open_request(server: ClickHouseServer, head: bytes) -> socket.socket:
     return connection
 
 
+def run_to_its_end(command: list[str], password: str = "s3cret") -> subprocess.CompletedProcess[str]:
+    environment = os.environ | {"CLICKHOUSE_PASSWORD": password}
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+
+
 def test_it_stops_in_seconds_whatever_its_clients_do(tmp_path: Path) -> None:
     server = start_clickhouse(tmp_path / "data")
     half_head = open_request(server, b"POST / HTTP/1.1\r\nHost: x\r\nLOGIN\r\n"[:-4])
@@ -103,14 +108,19 @@ def test_what_was_acknowledged_survives_a_kill(tmp_path: Path) -> None:
 def test_a_second_process_on_the_same_directory_says_why_it_cannot(tmp_path: Path) -> None:
     with running_clickhouse(tmp_path / "data") as server:
         command = [sys.executable, "-m", "thedata_cli.components.clickhouse.server", "--port", "0", "--user", "u"]
-        done = subprocess.run(
-            [*command, "--data-dir", str(tmp_path / "data")], capture_output=True, text=True, timeout=60, check=False
-        )
+        done = run_to_its_end([*command, "--data-dir", str(tmp_path / "data")])
         assert done.returncode == 1
         assert "cannot open" in done.stdout
         assert "Does another process have it open?" in done.stdout
         with client(server) as http:
             assert ask(http, "SELECT 1") == "1\n"
+
+
+def test_it_does_not_start_without_a_password(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "thedata_cli.components.clickhouse.server", "--user", "u", "--data-dir"]
+    done = run_to_its_end([*command, str(tmp_path / "data")], password="")
+    assert done.returncode == 2
+    assert "CLICKHOUSE_PASSWORD is not set" in done.stderr
 
 
 def test_a_taken_port_is_told(tmp_path: Path) -> None:
@@ -119,9 +129,7 @@ def test_a_taken_port_is_told(tmp_path: Path) -> None:
         taken.listen()
         port = str(taken.getsockname()[1])
         command = [sys.executable, "-m", "thedata_cli.components.clickhouse.server", "--port", port, "--user", "u"]
-        done = subprocess.run(
-            [*command, "--data-dir", str(tmp_path / "data")], capture_output=True, text=True, timeout=60, check=False
-        )
+        done = run_to_its_end([*command, "--data-dir", str(tmp_path / "data")])
     assert done.returncode != 0
     assert "address already in use" in done.stdout
 

@@ -15,7 +15,7 @@ from types import FrameType
 
 import uvicorn
 
-from thedata_cli.components.clickhouse.server.app import Application
+from thedata_cli.components.clickhouse.server.app import KEEP_ALIVE_S, Application
 from thedata_cli.components.clickhouse.server.engine import Engine, write_config
 from thedata_cli.components.clickhouse.server.errors import ClickHouseError
 from thedata_cli.components.clickhouse.server.request import Login
@@ -24,7 +24,6 @@ PASSWORD_VARIABLE = "CLICKHOUSE_PASSWORD"
 _GRACE_S = 2
 _CLOSE_S = 3
 _MEMORY_SHARE = 4
-_KEEP_ALIVE_S = 30
 
 
 def log(line: str) -> None:
@@ -53,13 +52,16 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
         help="what the engine may use in all (default: a quarter of the machine)",
     )
     parser.add_argument("--config-file", type=Path, help="an engine configuration in place of the one made here")
-    return parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
+    if not os.environ.get(PASSWORD_VARIABLE):
+        parser.error(f"the environment variable {PASSWORD_VARIABLE} is not set: there is no login without a password")
+    return options
 
 
 def main() -> int:
     """Open the engine, serve, and leave within seconds of SIGTERM."""
     options = parse_arguments()
-    login = Login(options.user, os.environ.pop(PASSWORD_VARIABLE, ""))
+    login = Login(options.user, os.environ.pop(PASSWORD_VARIABLE))
     try:
         config = options.config_file or write_config(options.data_dir, options.max_memory_bytes)
         engine = Engine(options.data_dir, config)
@@ -88,7 +90,7 @@ def serve(application: Application, host: str, port: int, what: str) -> None:
         access_log=False,
         server_header=False,
         timeout_graceful_shutdown=_GRACE_S,
-        timeout_keep_alive=_KEEP_ALIVE_S,
+        timeout_keep_alive=KEEP_ALIVE_S,
     )
     logger = logging.getLogger("uvicorn.error")
     logger.addHandler(_LogHandler())

@@ -17,6 +17,7 @@ from thedata_cli.components.clickhouse.server.request import Login, Request
 from thedata_cli.components.clickhouse.server.response import Response, Send
 from thedata_cli.components.clickhouse.server.sessions import Sessions
 
+KEEP_ALIVE_S = 30
 _MAX_ENGINE_CALLS = 100
 _NO_SUCH_PATH = (
     "There is no handle {path}\n\nUse / or /ping for health checks.\nOr /replicas_status for more sophisticated health "
@@ -56,6 +57,8 @@ class Application:
     async def _answer_query(self, request: Request, receive: Receive, response: Response) -> None:
         try:
             response.set_header("Content-Type", "text/plain; charset=UTF-8")
+            # A client that keeps a connection for longer would write into one that is just being closed.
+            response.set_header("Keep-Alive", f"timeout={KEEP_ALIVE_S}")
             response.set_header("X-ClickHouse-Server-Display-Name", self._server_name)
             response.set_header("X-ClickHouse-Query-Id", request.query_id)
             response.set_header("X-ClickHouse-Timezone", self._engine.timezone)

@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from thedata_cli.components.clickhouse.server.errors import INCORRECT_DATA, ClickHouseError
-from thedata_cli.components.clickhouse.server.native_columns import Source, Walk, column_for
+from thedata_cli.components.clickhouse.server.native_columns import column_for
+from thedata_cli.components.clickhouse.server.native_source import Source, Walk
 
 _BLOCK_INFO = bytes.fromhex("01 00 02 FF FF FF FF 00")
 _USUAL_SERIALIZATION = b"\0"

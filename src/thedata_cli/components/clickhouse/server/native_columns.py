@@ -1,7 +1,6 @@
 """Where a column's bytes end in a Native block, for every type that can be told without decoding its values.
 
-Each class walks one kind of column. A walk is a generator: it yields when it has to see bytes that have
-not arrived yet. What has a known size is stepped over without waiting for it.
+Each class walks one kind of column. What has a known size is stepped over without waiting for it.
 
 Source: https://clickhouse.com/docs/interfaces/formats/Native
 """
@@ -10,86 +9,20 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Generator, Sequence
-from typing import TypeVar
+from collections.abc import Callable, Sequence
 
 from typing_extensions import override
 
 from thedata_cli.components.clickhouse.server.errors import INCORRECT_DATA, NOT_IMPLEMENTED, ClickHouseError
+from thedata_cli.components.clickhouse.server.native_source import U64_BYTES, Source, Walk
 from thedata_cli.components.clickhouse.server.native_types import TypeName, UnreadableTypeError, parse_type
 
-T = TypeVar("T")
-Walk = Generator[None, None, T]
-
-_U64_BYTES = 8
 _DISCRIMINATOR_NULL = 255
 _INDEX_WIDTHS = (1, 2, 4, 8)
 _HAS_GLOBAL_KEYS, _HAS_OWN_KEYS = 1 << 8, 1 << 9
 _DYNAMIC_V1, _DYNAMIC_V2, _DYNAMIC_FLATTENED = 1, 2, 3
 _JSON_V1, _JSON_AS_STRING, _JSON_V2, _JSON_FLATTENED = 0, 1, 2, 3
 _SHARED_VARIANT = "SharedVariant"
-
-
-class Source:
-    """The bytes that have arrived, and how far the walk is. The walk may be ahead of them."""
-
-    def __init__(self) -> None:
-        self.buffer = bytearray()
-        self.position = 0
-
-    def skip(self, count: int) -> None:
-        """Step over bytes, whether they are there yet or not."""
-        self.position += count
-
-    def need(self, count: int) -> Walk[None]:
-        """Wait until `count` bytes from here have arrived."""
-        while len(self.buffer) < self.position + count:
-            yield
-
-    def u64(self) -> Walk[int]:
-        """Read a 64-bit little-endian number."""
-        yield from self.need(_U64_BYTES)
-        value = int.from_bytes(self.buffer[self.position : self.position + _U64_BYTES], "little")
-        self.position += _U64_BYTES
-        return value
-
-    def varint(self) -> Walk[int]:
-        """Read a LEB128 number."""
-        value = shift = 0
-        while True:
-            yield from self.need(1)
-            byte = self.buffer[self.position]
-            self.position += 1
-            value |= (byte & 0x7F) << shift
-            if byte < 0x80:
-                return value
-            shift += 7
-
-    def string(self) -> Walk[bytes]:
-        """Read a string with its length before it."""
-        length = yield from self.varint()
-        yield from self.need(length)
-        value = bytes(self.buffer[self.position : self.position + length])
-        self.position += length
-        return value
-
-    def skip_strings(self, count: int) -> Walk[None]:
-        """Step over `count` strings: the one loop over values, so it is written flat."""
-        while count:
-            buffer, position, end = self.buffer, self.position, len(self.buffer)
-            while count and position < end:
-                length = buffer[position]
-                if length < 0x80:
-                    position += length + 1
-                else:
-                    self.position = position
-                    length = yield from self.varint()
-                    buffer, end = self.buffer, len(self.buffer)
-                    position = self.position + length
-                count -= 1
-            self.position = position
-            if count:
-                yield from self.need(1)
 
 
 class Column:
@@ -150,7 +83,7 @@ class ArrayColumn(Column):
     @override
     def data(self, source: Source, rows: int) -> Walk[None]:
         if rows:
-            source.skip((rows - 1) * _U64_BYTES)
+            source.skip((rows - 1) * U64_BYTES)
             values = yield from source.u64()
             yield from self._nested.data(source, values)
 
@@ -184,7 +117,7 @@ class LowCardinalityColumn(Column):
 
     @override
     def prefix(self, source: Source) -> Walk[None]:
-        source.skip(_U64_BYTES)
+        source.skip(U64_BYTES)
         yield from ()
 
     @override

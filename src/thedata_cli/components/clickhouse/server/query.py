@@ -69,13 +69,16 @@ class Query:
         """
         tables = await self._read_external_tables()
         statement, data = await read_statement(self._request, self._body)
-        lease = await sessions.lease(self._request.session())
+        settings = self._request.settings([table.name for table in tables])
+        settings["log_comment"] = settings.get("log_comment", "") + self.marker
+        # Read-only would forbid to make the tables, so it has to wait for them.
+        late = {"readonly": settings.pop("readonly")} if tables and "readonly" in settings else {}
+        lease = await sessions.lease(self._request.session(), settings, self._request.database)
         try:
             for table in tables:
                 await self._create_table(table, _once(table.data), lease)
-            settings = self._request.settings([table.name for table in tables])
-            settings["log_comment"] = settings.get("log_comment", "") + self.marker
-            await lease.prepare(settings, self._request.database)
+            if late:
+                await lease.call(lease.prepare, late, "")
             if self._request.is_read_only:
                 await self._refuse_writing(statement)
             await self._execute(_known_by_id(statement, running), data, lease)
@@ -109,7 +112,6 @@ class Query:
 
     async def _create_table(self, table: ExternalTable, rows: AsyncIterator[bytes], lease: Lease) -> dict[str, int]:
         lease.on_release(f"DROP TEMPORARY TABLE IF EXISTS {quote_name(table.name)}")
-        await lease.call(lease.connection.run, f"SET log_comment = {quote(self.marker)}")
         await lease.call(lease.connection.run, creation(table))
         insert = Statement(Kind.INSERT_DATA, f"INSERT INTO {quote_name(table.name)}".encode(), table.format)
         return await InsertStream(lease, self._engine, self.marker).run(insert, rows, {})

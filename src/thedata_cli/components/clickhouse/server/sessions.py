@@ -38,17 +38,13 @@ class Lease:
         """Run a blocking call of the engine in its thread pool."""
         return await self._sessions.call(function, *arguments)
 
-    async def prepare(self, settings: Mapping[str, str], database: str) -> None:
-        """Set what holds for this request only; a session gets its own values back afterwards."""
-        await self.call(self._prepare, settings, database)
-
-    def _prepare(self, settings: Mapping[str, str], database: str) -> None:
+    def prepare(self, settings: Mapping[str, str], database: str) -> None:
+        """Set what holds for this request only; a session gets its own values back afterwards. Blocks."""
         if self._session:
             self._remember(settings, database)
         if settings:
-            self.connection.run(
-                "SET " + ", ".join(f"{quote_name(name)} = {quote(value)}" for name, value in settings.items())
-            )
+            values = ", ".join(f"{quote_name(name)} = {quote(value)}" for name, value in settings.items())
+            self.connection.run(f"SET {values}")
         if database:
             self.connection.run(f"USE {quote_name(database)}")
 
@@ -74,15 +70,20 @@ class Lease:
         if self._released:
             return
         self._released = True
-        is_intact = True
         if self._session:
-            try:
-                for sql in reversed(self._restore):
-                    await self.call(self.connection.run, sql)
-            except ClickHouseError:
-                # For instance after `readonly=1`, which forbids to change itself back.
-                is_intact = False
-        await self._sessions.give_back(self.connection, self._session, is_intact=is_intact)
+            is_intact = await self.call(self._tidy)
+            await self._sessions.give_back(self.connection, self._session, is_intact=is_intact)
+        else:
+            self._sessions.forget(self.connection)
+
+    def _tidy(self) -> bool:
+        try:
+            for sql in reversed(self._restore):
+                self.connection.run(sql)
+        except ClickHouseError:
+            # For instance after `readonly=1`, which forbids to change itself back.
+            return False
+        return True
 
 
 class Sessions:
@@ -98,23 +99,42 @@ class Sessions:
         """Run a blocking call of the engine in the thread pool."""
         return await asyncio.get_running_loop().run_in_executor(self._pool, partial(function, *arguments))
 
-    async def lease(self, request: SessionRequest | None) -> Lease:
-        """A connection for one request.
+    async def lease(self, request: SessionRequest | None, settings: Mapping[str, str], database: str) -> Lease:
+        """A connection for one request, with the settings and the database of that request.
 
         Raises:
-            ClickHouseError: The session is in use (373), or has to exist and does not (372).
+            ClickHouseError: The session is in use (373), or has to exist and does not (372); or a setting is wrong.
         """
         if request is None:
-            return Lease(self, await self.call(self._open), None)
+            return await self.call(self._lease_alone, settings, database)
+        lease = Lease(self, await self._join(request), request)
+        try:
+            await self.call(lease.prepare, settings, database)
+        except BaseException:
+            await lease.release()
+            raise
+        return lease
+
+    def _lease_alone(self, settings: Mapping[str, str], database: str) -> Lease:
+        """Everything in one go: for a small query each turn of the thread pool counts."""
+        lease = Lease(self, self._engine.connect(), None)
+        try:
+            lease.prepare({"implicit_select": "0"} | dict(settings), database or self._default_database)
+        except ClickHouseError:
+            lease.connection.close()
+            raise
+        return lease
+
+    async def _join(self, request: SessionRequest) -> Connection:
         session = self._alive.get(request.id)
         if session is None:
-            return Lease(self, await self._begin(request), request)
+            return await self._begin(request)
         if session.is_locked:
             raise ClickHouseError(SESSION_IS_LOCKED, f"Session {request.id} is locked by a concurrent client.")
         session.is_locked = True
         if session.expiry:
             session.expiry.cancel()
-        return Lease(self, session.connection, request)
+        return session.connection
 
     def _open(self) -> Connection:
         connection = self._engine.connect()
@@ -132,11 +152,12 @@ class Sessions:
         self._alive[request.id] = _Session(connection)
         return connection
 
-    async def give_back(self, connection: Connection, request: SessionRequest | None, *, is_intact: bool) -> None:
-        """Close a connection of its own; keep a session's until its time is over."""
-        if request is None:
-            await self.call(connection.close)
-            return
+    def forget(self, connection: Connection) -> None:
+        """Close a connection that no session keeps; nobody waits for that."""
+        self._pool.submit(connection.close)
+
+    async def give_back(self, connection: Connection, request: SessionRequest, *, is_intact: bool) -> None:
+        """Keep the session until its time is over, unless it has to end."""
         session = self._alive[request.id]
         if request.close or not is_intact:
             del self._alive[request.id]
@@ -157,4 +178,3 @@ class Sessions:
                 session.expiry.cancel()
             if not session.is_locked:
                 session.connection.close()
-        self._alive.clear()
