@@ -6,7 +6,6 @@ import itertools
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
-
 from tests.components.clickhouse.server_process import ClickHouseServer, running_clickhouse
 from tests.components.clickhouse.stack import Stack, connected
 
@@ -22,4 +21,11 @@ def clickhouse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClickHouseS
 @pytest.fixture
 async def stack(clickhouse: ClickHouseServer) -> AsyncIterator[Stack]:
     async with connected(clickhouse, database=f"test_{next(_numbers)}") as stack:
+        yield stack
+
+
+@pytest.fixture
+async def shared(clickhouse: ClickHouseServer) -> AsyncIterator[Stack]:
+    """The server's own database, for tests that leave nothing behind."""
+    async with connected(clickhouse, database="default") as stack:
         yield stack

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.components.clickhouse.server_process import ClickHouseServer
+
 from thedata_cli.component_api.component import ProjectView
 from thedata_cli.component_api.contracts import Contract
 from thedata_cli.component_api.declarations import AnyDeclared, Declared

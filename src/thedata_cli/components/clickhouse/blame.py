@@ -94,4 +94,4 @@ class _Trial:
 
 def _problem(resource: Resource, path: str, message: str) -> Problem:
     position = resource.positions.get(path) or resource.position or SourcePosition(Path("tables"))
-    return Problem(position, path, message.partition(" Expected one of: ")[0])
+    return Problem(position, path, message)

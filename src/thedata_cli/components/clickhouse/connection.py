@@ -27,7 +27,9 @@ _MAX_ERROR_BYTES = 64 * 1024
 _REFUSED_LOGINS = frozenset({192, 193, 194, 516})
 
 _ROWS = {"default_format": "JSONCompactEachRow", "output_format_json_quote_64bit_integers": "0"}
-_UNKNOWN_NAME = re.compile(r"[Uu]nknown (?:(?:table )?expression identifier|identifier|function) [`']?(\w+)")
+_UNKNOWN_NAME = re.compile(
+    r"(?:[Uu]nknown (?:(?:table )?expression identifier|identifier|function)|Function with name) [`']?(\w+)"
+)
 
 UNKNOWN_TABLE, UNKNOWN_DATABASE = 60, 81
 
@@ -35,8 +37,8 @@ UNKNOWN_TABLE, UNKNOWN_DATABASE = 60, 81
 class ServerError(StatementRejectedError):
     """ClickHouse refused a statement; `number` is its own error code, `reason` its words without version and name."""
 
-    def __init__(self, number: int, reason: str, *, line: int = 0, column: int = 0) -> None:
-        super().__init__(f"ClickHouse error {number}: {reason}", line=line, column=column)
+    def __init__(self, number: int, reason: str, *, detail: str = "", line: int = 0, column: int = 0) -> None:
+        super().__init__(f"ClickHouse error {number}: {reason}", detail=detail, line=line, column=column)
         self.number = number
         self.reason = reason
 
@@ -55,8 +57,15 @@ def server_error(text: str, sql: str = "", *, number: int = 0) -> ServerError:
     reason = (match[2] if match else text).strip()
     reason = re.sub(r"\s*\(version [^()]*(?:\([^()]*\)[^()]*)*\)\s*$", "", reason)
     reason = re.sub(r"\s*\([A-Z][A-Z0-9_]+\)$", "", reason)
+    reason, expected, alternatives = reason.partition(" Expected one of:")
     line, column = _place(reason, sql)
-    return ServerError(int(match[1]) if match else number, reason, line=line, column=column)
+    return ServerError(
+        int(match[1]) if match else number,
+        reason,
+        detail=(expected + alternatives).strip(),
+        line=line,
+        column=column,
+    )
 
 
 def _place(reason: str, sql: str) -> tuple[int, int]:
