@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from thedata_cli.components.clickhouse.connection import ServerError
+from thedata_cli.components.clickhouse.rejections import ServerError
 from thedata_cli.components.clickhouse.statements import table_body
 from thedata_cli.errors import Problem, SourcePosition
 from thedata_cli.plan.resources import Resource, Spec

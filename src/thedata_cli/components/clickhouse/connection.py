@@ -16,72 +16,26 @@ from urllib.parse import urlencode
 
 import httpcore
 
-from thedata_cli.errors import ServiceUnreachableError, StatementRejectedError
+from thedata_cli.components.clickhouse.rejections import server_error
+from thedata_cli.errors import ServiceUnreachableError
 
 CONNECT_TIMEOUT_S = 5.0
 REQUEST_TIMEOUT_S = 30.0
 STATEMENT_TIMEOUT_S = 600.0
 _KEPT_OPEN_S = 10.0
 _MAX_CONNECTIONS = 32
+_START_HINT = "start it with `thedata up`"
 _MAX_ERROR_BYTES = 64 * 1024
 _REFUSED_LOGINS = frozenset({192, 193, 194, 516})
 
 _ROWS = {"default_format": "JSONCompactEachRow", "output_format_json_quote_64bit_integers": "0"}
-_UNKNOWN_NAME = re.compile(
-    r"(?:[Uu]nknown (?:(?:table )?expression identifier|identifier|function)|Function with name) [`']?(\w+)"
-)
-
-UNKNOWN_TABLE, UNKNOWN_DATABASE = 60, 81
 
 
-class ServerError(StatementRejectedError):
-    """ClickHouse refused a statement; `number` is its own error code, `reason` its words without version and name."""
+class BrokenOffError(ServiceUnreachableError):
+    """The other side closed the connection in the middle, or sent what is no HTTP."""
 
-    def __init__(self, number: int, reason: str, *, detail: str = "", line: int = 0, column: int = 0) -> None:
-        super().__init__(f"ClickHouse error {number}: {reason}", detail=detail, line=line, column=column)
-        self.number = number
-        self.reason = reason
-
-
-def server_error(text: str, sql: str = "", *, number: int = 0) -> ServerError:
-    r"""Read the body of an error response.
-
-    Example:
-        >>> error = server_error(
-        ...     "Code: 62. DB::Exception: Syntax error: failed at position 10 (frm): frm t. (SYNTAX_ERROR)",
-        ...     "SELECT 1\nfrm t")
-        >>> error.number, error.reason, error.line, error.column
-        (62, 'Syntax error: failed at position 10 (frm): frm t.', 2, 1)
-    """
-    match = re.search(r"Code: (\d+)\. DB::Exception: (.*)", text, re.DOTALL)
-    reason = (match[2] if match else text).strip()
-    reason = re.sub(r"\s*\(version [^()]*(?:\([^()]*\)[^()]*)*\)\s*$", "", reason)
-    reason = re.sub(r"\s*\([A-Z][A-Z0-9_]+\)$", "", reason)
-    reason, expected, alternatives = reason.partition(" Expected one of:")
-    line, column = _place(reason, sql)
-    return ServerError(
-        int(match[1]) if match else number,
-        reason,
-        detail=(expected + alternatives).strip(),
-        line=line,
-        column=column,
-    )
-
-
-def _place(reason: str, sql: str) -> tuple[int, int]:
-    """Return line and column of what the error is about; zeros when it does not say."""
-    if match := re.search(r"failed at position (\d+)", reason):
-        before = sql.encode()[: int(match[1]) - 1].decode(errors="ignore")
-    elif (match := _UNKNOWN_NAME.search(reason)) and (at := _only_place(match[1], sql)) is not None:
-        before = sql[:at]
-    else:
-        return 0, 0
-    return before.count("\n") + 1, len(before) - (before.rfind("\n") + 1) + 1
-
-
-def _only_place(name: str, sql: str) -> int | None:
-    found = [match.start() for match in re.finditer(rf"(?<![\w.]){re.escape(name)}(?!\w)", sql)]
-    return found[0] if len(found) == 1 else None
+    def __init__(self, address: str, reason: str) -> None:
+        super().__init__(f"clickhouse at {address} does not answer: {reason}", hint=_START_HINT)
 
 
 class Answer:
@@ -200,6 +154,8 @@ def unreachable(address: str) -> Iterator[None]:
         raise _no_answer(address, f"no connection within {CONNECT_TIMEOUT_S:g} s") from error
     except httpcore.TimeoutException as error:
         raise _no_answer(address, "no answer in time; the statement may still be running") from error
+    except httpcore.RemoteProtocolError as error:
+        raise BrokenOffError(address, str(error)) from error
     except (httpcore.NetworkError, httpcore.ProtocolError, httpcore.ProxyError, httpcore.UnsupportedProtocol) as error:
         raise _no_answer(address, str(error) or type(error).__name__) from error
     except httpcore.ConnectionNotAvailable as error:
@@ -207,9 +163,7 @@ def unreachable(address: str) -> Iterator[None]:
 
 
 def _no_answer(address: str, reason: str) -> ServiceUnreachableError:
-    return ServiceUnreachableError(
-        f"clickhouse at {address} does not answer: {reason}", hint="start it with `thedata up`"
-    )
+    return ServiceUnreachableError(f"clickhouse at {address} does not answer: {reason}", hint=_START_HINT)
 
 
 class Connection:

@@ -14,6 +14,7 @@ from thedata_cli.component_api.routes import Route
 from thedata_cli.components.clickhouse.checks import check
 from thedata_cli.components.clickhouse.connection import (
     STATEMENT_TIMEOUT_S,
+    BrokenOffError,
     Connection,
     another_program,
 )
@@ -45,7 +46,10 @@ async def connect(
     )
     live = ClickHouseLive(connection, project, wanted_version)
     try:
-        await live.version()
+        try:
+            await live.version()
+        except BrokenOffError as error:
+            raise another_program(connection.address, "it does not speak HTTP") from error
         yield live
     finally:
         await connection.close()

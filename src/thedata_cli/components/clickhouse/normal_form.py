@@ -15,7 +15,7 @@ from graphlib import TopologicalSorter
 from typing import Any
 
 from thedata_cli.components.clickhouse.blame import table_problems, view_problem
-from thedata_cli.components.clickhouse.connection import Connection, ServerError
+from thedata_cli.components.clickhouse.connection import Connection
 from thedata_cli.components.clickhouse.observed import (
     COLUMNS,
     after_columns,
@@ -23,6 +23,7 @@ from thedata_cli.components.clickhouse.observed import (
     table_spec_of,
     view_spec_of,
 )
+from thedata_cli.components.clickhouse.rejections import ServerError
 from thedata_cli.components.clickhouse.sql import literal, quoted, unqualified
 from thedata_cli.components.clickhouse.statements import table_body
 from thedata_cli.errors import InvalidProjectError, Problem

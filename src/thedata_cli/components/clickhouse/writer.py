@@ -18,7 +18,8 @@ from thedata_cli.component_api.contracts import SEQUENCE_COLUMN, Contract
 from thedata_cli.component_api.live import Batch, RejectedRow
 from thedata_cli.component_api.routes import Route
 from thedata_cli.components.clickhouse.column_types import ValueRange, value_range
-from thedata_cli.components.clickhouse.connection import Connection, ServerError
+from thedata_cli.components.clickhouse.connection import Connection
+from thedata_cli.components.clickhouse.rejections import ServerError
 from thedata_cli.components.clickhouse.sql import literal, quoted
 from thedata_cli.errors import ServiceUnreachableError, StatementRejectedError
 
