@@ -1,10 +1,10 @@
 -- engine: questdb
--- description: The latest weather before each departure, joined by time; delay by airport when the wind blew hard
+-- description: Each departure with the weather before it, joined by time; the delay when the wind blew hard
 SELECT
     d.origin,
     count() AS departures,
-    round(avg(d.departure_delay_minutes), 1) AS average_delay,
-    round(avg(w.wind_speed_mph), 1) AS average_wind_mph
+    cast(round(avg(d.departure_delay_minutes), 1) AS DECIMAL(10, 1)) AS average_delay,
+    cast(round(avg(w.wind_speed_mph), 1) AS DECIMAL(10, 1)) AS average_wind_mph
 FROM departures d
 ASOF JOIN weather w ON (origin)
 WHERE w.wind_speed_mph >= 25 AND w.wind_speed_mph < 200
