@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
 import time
 from collections.abc import Awaitable, Callable
@@ -149,6 +148,8 @@ def _runner(
 
 async def _repeat(run: Callable[[], Awaitable[str]], show: Show, interval_s: float) -> None:
     """Run until the user, or the reader of stdout, has seen enough; a terminal shows the latest result only."""
+    import asyncio
+
     from thedata_cli.cli.closed_pipe import ended_by_closed_pipe
 
     with ended_by_closed_pipe():

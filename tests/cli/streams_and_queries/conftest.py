@@ -10,10 +10,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner, Result
 
 from tests.cli.conftest import thedata
+from thedata_cli.cli.commands import app
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
+RunInside = Callable[..., Result]
 
 FILES = {
     "thedata.yaml": """\
@@ -66,6 +69,16 @@ def run(project: Path) -> Run:
 
     def _run(*arguments: str, **options: str) -> subprocess.CompletedProcess[str]:
         return thedata(*arguments, cwd=project, **options)  # type: ignore[arg-type]
+
+    return _run
+
+
+@pytest.fixture
+def run_inside(project: Path) -> RunInside:
+    """Run the program in the test's own process, which spares its start; for commands that only complain."""
+
+    def _run(*arguments: str) -> Result:
+        return CliRunner().invoke(app, [*arguments, "--project", str(project)], prog_name="thedata")
 
     return _run
 

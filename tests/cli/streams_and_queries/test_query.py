@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.streams_and_queries.conftest import Run, started
+from tests.cli.streams_and_queries.conftest import Run, RunInside, started
 
 pytestmark = pytest.mark.live
 
@@ -150,9 +150,9 @@ def test_a_mistake_in_json_mode_is_json(run: Run) -> None:
         (("clickhouse", "select 1", "--watch", "1s", "-o", "parquet"), "cannot be written again and again"),
     ],
 )
-def test_what_does_not_fit_is_a_usage_error(run: Run, arguments: tuple[str, ...], message: str) -> None:
-    done = run("query", *arguments)
-    assert done.returncode == 2
+def test_what_does_not_fit_is_a_usage_error(run_inside: RunInside, arguments: tuple[str, ...], message: str) -> None:
+    done = run_inside("query", *arguments)
+    assert done.exit_code == 2
     assert message in done.stderr
     assert done.stdout == ""
 
@@ -184,7 +184,9 @@ def test_a_large_result_takes_little_memory(project: Path) -> None:
     sql = "SELECT number AS n, toString(number) AS s, number / 3 AS f FROM numbers(2000000)"
     with started("query", "clickhouse", sql, "-o", "csv", cwd=project) as process:
         assert process.stdout
-        count = sum(chunk.count(b"\n") for chunk in iter(lambda: process.stdout.read(2**20), b""))  # type: ignore[union-attr]
+        count = 0
+        while chunk := process.stdout.read(2**20):
+            count += chunk.count(b"\n")
         _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
     assert process.returncode == 0

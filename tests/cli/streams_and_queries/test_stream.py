@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.cli.streams_and_queries.conftest import Run, started
+from tests.cli.streams_and_queries.conftest import Run, RunInside, started
 
 pytestmark = pytest.mark.live
 
@@ -114,9 +114,9 @@ def test_a_stream_with_one_subject_needs_no_other_word_and_takes_any_payload(run
         (("tail", "departures", "--since", "yesterday"), "no age and no time"),
     ],
 )
-def test_what_does_not_fit_is_a_usage_error(run: Run, arguments: tuple[str, ...], message: str) -> None:
-    done = run("stream", *arguments)
-    assert done.returncode == 2
+def test_what_does_not_fit_is_a_usage_error(run_inside: RunInside, arguments: tuple[str, ...], message: str) -> None:
+    done = run_inside("stream", *arguments)
+    assert done.exit_code == 2
     assert message in done.stderr
     assert done.stdout == ""
 
