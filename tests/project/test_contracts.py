@@ -166,7 +166,7 @@ def field_schemas(draw: st.DrawFn) -> dict[str, Any]:
     return schema
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=300)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=300, deadline=None)
 @given(field_schemas(), JSON_VALUES)
 def test_the_decoder_agrees_with_json_schema(read: Read, field: dict[str, Any], value: Any) -> None:
     schema = {"type": "object", "properties": {"f": field}, "required": ["f"]}
