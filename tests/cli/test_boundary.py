@@ -90,15 +90,13 @@ def test_init_makes_a_project_that_is_valid_and_keeps_its_secrets_to_itself(run:
     assert run("check", cwd=tmp_path / "new").returncode == 0
     for secret in (tmp_path / "new" / "secrets").iterdir():
         assert secret.stat().st_mode & 0o077 == 0
-    ignored = subprocess.run(
-        ["git", "init", "-q", ".", "--initial-branch=main"], cwd=tmp_path / "new", check=True, capture_output=True
-    )
-    ignored = subprocess.run(
+    subprocess.run(["git", "init", "-q", "."], cwd=tmp_path / "new", check=True)
+    tracked = subprocess.run(
         ["git", "status", "--porcelain", "-uall"], cwd=tmp_path / "new", check=True, capture_output=True, text=True
     )
-    assert "thedata.yaml" in ignored.stdout
-    assert "secrets/nats" not in ignored.stdout
-    assert ".thedata/" not in ignored.stdout
+    assert "thedata.yaml" in tracked.stdout
+    assert "secrets/nats" not in tracked.stdout
+    assert ".thedata/" not in tracked.stdout
 
 
 def test_a_reader_that_goes_away_is_no_error(tmp_path: Path) -> None:

@@ -90,21 +90,23 @@ async def tail(
     last: Annotated[int | None, typer.Option("--last", metavar="N", min=1, help="Begin with the last N.")] = None,
     subject: Annotated[str, typer.Option("--subject", "-s", help="Only these subjects; may have `*` and `>`.")] = "",
     limit: Annotated[int | None, typer.Option("--limit", "-n", metavar="N", min=1, help="End after N.")] = None,
+    no_follow: Annotated[bool, typer.Option("--no-follow", help="End after what is there now.")] = False,
     headers: Annotated[bool, typer.Option("--headers", help="Also print the headers of each message.")] = False,
     output: OutputFormat = Format.HUMAN,  # noqa: ARG001
 ) -> ExitCode:
-    """Print messages as they arrive, from now on or from an earlier place. Reads only, leaves no trace on the server.
+    """Print messages as they arrive. Reads only.
 
+    Begins now, or at an earlier place; goes on until Ctrl-C unless told otherwise, and leaves no trace on the server.
     With --output json, each message is one line of JSON.
 
-    Example: thedata stream tail departures --last 5 --output json
+    Example: thedata stream tail departures --last 5 --no-follow --output json
     """
     from thedata_cli.cli.closed_pipe import ended_by_closed_pipe
     from thedata_cli.component_api.live import CanTail
     from thedata_cli.output.messages import MessageLines, PrettyMessages
     from thedata_cli.project.load import open_project
 
-    start = _tail_start(since, from_seq, last)
+    start = _tail_start(since, from_seq, last, is_finite=no_follow)
     printer = MessageLines(sys.stdout.buffer) if show.is_json else PrettyMessages(show.stdout, with_headers=headers)
     async with _connect(open_project(project, environment)) as live:
         log = live.with_ability(CanTail)
@@ -200,12 +202,12 @@ async def _state_of(log: CanTail, name: str) -> StreamState:
     return streams[name]
 
 
-def _tail_start(since: str, from_seq: int | None, last: int | None) -> TailStart:
+def _tail_start(since: str, from_seq: int | None, last: int | None, *, is_finite: bool) -> TailStart:
     from thedata_cli.component_api.live import TailStart
 
     if sum(bool(option) for option in (since, from_seq, last)) > 1:
         raise UsageError("--since, --from-seq and --last say different beginnings", hint="give one of them")
-    return TailStart(_moment(since) if since else None, from_seq, last)
+    return TailStart(_moment(since) if since else None, from_seq, last, is_finite)
 
 
 def _moment(text: str) -> datetime.datetime:

@@ -64,11 +64,16 @@ class StreamMessage:
 
 @dataclass(frozen=True)
 class TailStart:
-    """Where a tail begins; all unset means: only what comes from now on."""
+    """Where a tail begins; without `since`, `sequence` and `last`: only what comes from now on.
+
+    Attributes:
+        is_finite: Whether it ends after what was there when it began.
+    """
 
     since: datetime | None = None
     sequence: int | None = None
     last: int | None = None
+    is_finite: bool = False
 
 
 @dataclass(frozen=True)
@@ -111,7 +116,7 @@ class CanTail(Protocol):
         """Return every stream of the account, sorted by name."""
 
     def tail(self, stream: str, start: TailStart, *, subject: str = "") -> AsyncGenerator[StreamMessage, None]:
-        """Yield messages in order, for ever."""
+        """Yield messages in order, for ever unless the start is finite."""
 
 
 @dataclass(frozen=True)

@@ -111,7 +111,7 @@ def _next(report: DemoReport) -> str:
     lines = [
         f"\nThe stack runs. Next: cd {report.directory}",
         "  thedata status",
-        f"  thedata stream tail {report.counts[0].stream} --last 5" if report.counts else "",
+        f"  thedata stream tail {report.counts[0].stream} --last 5 --no-follow" if report.counts else "",
         f"  thedata query --name {report.queries[0]}" if report.queries else "",
         "  thedata env --format shell",
         "  thedata down",

@@ -112,7 +112,7 @@ def _check_pipelines(lag: PipelineLag) -> Iterator[CheckResult]:
         facts = {"messages": count}
         if count:
             cause = "messages broke their contract, or a table refused them; each carries its error"
-            fix = f"thedata stream tail {stream} --last 10 --headers"
+            fix = f"thedata stream tail {stream} --last 10 --no-follow --headers"
             summary = f"{count:,} dead letters in {stream}"
             yield CheckResult("pipelines.dead_letters", CheckStatus.WARNING, summary, cause, fix, facts)
         else:

@@ -145,3 +145,17 @@ async def test_a_tail_goes_on_after_a_restart(own_server: NatsServer, way: str) 
         await publish(connected, 4, 4)
         assert (await anext(tail)).payload == b"4"
         await tail.aclose()
+
+
+@pytest.mark.parametrize(
+    ("start", "expected"),
+    [
+        (TailStart(is_finite=True), []),
+        (TailStart(last=2, is_finite=True), [2, 3]),
+        (TailStart(sequence=1, is_finite=True), [1, 2, 3]),
+    ],
+)
+async def test_a_finite_tail_ends_after_what_was_there(live: NatsLive, start: TailStart, expected: list[int]) -> None:
+    await apply(live, project(stream()))
+    await publish(live, 1, 3)
+    assert numbers([message async for message in live.tail("departures", start)]) == expected

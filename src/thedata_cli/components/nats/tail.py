@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import secrets
 from collections import deque
 from collections.abc import AsyncGenerator, Mapping
@@ -31,7 +32,7 @@ _INACTIVE_S = 30
 async def tail_stream(
     connection: Connection, stream: str, start: TailStart, subject: str
 ) -> AsyncGenerator[StreamMessage, None]:
-    """Yield messages in order, for ever.
+    """Yield messages in order, for ever unless the start is finite.
 
     A temporary consumer in the server's memory delivers them. When it is lost, by a restart of the server or a broken
     connection, another one takes over after the last message that was yielded.
@@ -41,16 +42,20 @@ async def tail_stream(
     info = await connection.call(f"$JS.API.STREAM.INFO.{stream}")
     created = info["created"]
     deliver, skip = await _begin(connection, info, start, subject)
+    remaining: float | None = None if start.is_finite else math.inf
     while True:
         try:
             async with _TemporaryConsumer(connection, stream, deliver, subject) as consumer:
-                while True:
+                remaining = consumer.pending if remaining is None else remaining
+                while remaining > 0:
                     message = await consumer.next_message()
+                    remaining -= 1
                     deliver = _from_sequence(message.sequence + 1)
                     if skip:
                         skip -= 1
                     else:
                         yield message
+            return
         except LoginRefusedError:
             raise
         except ServiceUnreachableError:
