@@ -66,7 +66,7 @@ class Lab:
 
     @property
     def supervisor_pid(self) -> int:
-        return int(json.loads((self.layout.state_dir / "supervisor.json").read_text())["pid"])
+        return int(json.loads(self.layout.record_file.read_text())["pid"])
 
     async def kill_supervisor(self, recorded: int) -> None:
         """Kill it once it has recorded so many services, which it does a moment after their start."""
@@ -87,7 +87,7 @@ class Lab:
         return found
 
     def is_recorded(self, services: int) -> bool:
-        record = json.loads((self.layout.state_dir / "supervisor.json").read_text())
+        record = json.loads(self.layout.record_file.read_text())
         started = [known["process_started"] for known in record["services"].values()]
         return len(started) == services and all(started)
 

@@ -90,7 +90,7 @@ async def test_an_interrupted_up_can_be_taken_down(lab: Lab) -> None:
         first.communicate(timeout=10)
     subprocess.run(command(lab, "down"), capture_output=True, timeout=20, check=True)
     assert lab.processes() == []
-    assert not (lab.layout.state_dir / "supervisor.json").exists()
+    assert not lab.layout.record_file.exists()
 
 
 async def test_two_ups_at_the_same_time_start_everything_once(lab: Lab) -> None:

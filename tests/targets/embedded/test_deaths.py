@@ -13,6 +13,8 @@ import pytest
 
 from tests.targets.embedded.fake_components import fake
 from tests.targets.embedded.lab import PYTHON, Lab, eventually, get, kill
+from thedata_cli.errors import TheDataError
+from thedata_cli.targets.embedded import supervisor_client
 from thedata_cli.targets.embedded.states import ServicePhase
 
 pytestmark = pytest.mark.live
@@ -69,7 +71,7 @@ async def test_a_process_that_was_never_recorded_is_ended_not_doubled(lab: Lab) 
     target = lab.target(fake("one"))
     before = await lab.up(target)
     await lab.kill_supervisor(recorded=1)
-    record_file = lab.layout.state_dir / "supervisor.json"
+    record_file = lab.layout.record_file
     record_file.write_text(json.dumps({**json.loads(record_file.read_text()), "services": {}}))
     after = await lab.up(target)
     assert [process.pid for process in lab.processes()] == [after["one"].pid]
@@ -86,7 +88,7 @@ async def test_a_foreign_process_that_got_the_pid_is_left_alone(
     pid = before["one"].pid
     assert pid is not None
     kill(pid)
-    record_file = lab.layout.state_dir / "supervisor.json"
+    record_file = lab.layout.record_file
     record = json.loads(record_file.read_text())
     record["services"]["one"]["pid"] = foreign_process.pid
     if started == "the same time":
@@ -158,5 +160,44 @@ async def test_a_terminated_supervisor_stops_everything_in_good_order(lab: Lab) 
     await lab.up(target)
     psutil.Process(lab.supervisor_pid).terminate()
     await eventually(lambda: not lab.processes())
-    await eventually(lambda: not (lab.layout.state_dir / "supervisor.json").exists())
+    await eventually(lambda: not lab.layout.record_file.exists())
     assert (await lab.up(target))["one"].state is ServicePhase.HEALTHY
+
+
+async def test_a_supervisor_that_hangs_is_named_with_the_way_out(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    target = lab.target(fake("one"))
+    before = await lab.up(target)
+    await eventually(lambda: lab.is_recorded(1))
+    supervisor = psutil.Process(lab.supervisor_pid)
+    supervisor.suspend()
+    monkeypatch.setattr(supervisor_client, "ANSWER_LIMIT_S", 0.3)
+    with pytest.raises(TheDataError) as raised:
+        await target.status()
+    monkeypatch.undo()
+    assert f"the supervisor (pid {supervisor.pid}) did not answer" in raised.value.message
+    assert raised.value.hint.startswith(f"`kill -9 {supervisor.pid}`")
+    await lab.kill_supervisor(recorded=1)
+    assert (await lab.up(target))["one"].pid == before["one"].pid
+
+
+async def test_a_record_of_another_version_is_no_obstacle(lab: Lab) -> None:
+    target = lab.target(fake("one"))
+    before = await lab.up(target)
+    await lab.kill_supervisor(recorded=1)
+    record = json.loads(lab.layout.record_file.read_text())
+    record["services"]["one"]["spec"]["invented"] = True
+    lab.layout.record_file.write_text(json.dumps(record))
+    after = await lab.up(target)
+    assert after["one"].pid != before["one"].pid
+    assert len(lab.processes()) == 1
+
+
+async def test_a_request_of_another_version_is_refused_and_hurts_nothing(lab: Lab) -> None:
+    target = lab.target(fake("one"))
+    before = await lab.up(target)
+    for request in (b'{"op": "invented"}', b"no json", b'{"op": "ensure"}'):
+        reader, writer = await asyncio.open_unix_connection(json.loads(lab.layout.record_file.read_text())["socket"])
+        writer.write(request + b"\n")
+        assert "refused" in json.loads(await reader.readline())
+        writer.close()
+    assert (await lab.up(target))["one"].pid == before["one"].pid

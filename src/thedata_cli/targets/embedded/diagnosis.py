@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from thedata_cli.errors import ServiceStartError
+from thedata_cli.targets.embedded.ports import is_port_free
 from thedata_cli.targets.embedded.supervisor.log_files import OWN_LINE
 
 READ_LIMIT_BYTES = 1 << 20
@@ -79,33 +81,48 @@ def read_from(log_file: Path, start: int) -> str:
         return ""
 
 
-def port_holder(number: int, own_pid: int | None = None) -> str:
+def port_holder(host: str, number: int, own_pid: int | None = None) -> str:
     """Name the process that listens on a port, such as "pid 12 (nginx)".
 
+    Args:
+        host: Address that the service wants.
+        number: The port.
+        own_pid: The service's process, when it runs.
+
     Returns:
-        Empty when nobody, or `own_pid` or a process it started, listens there; "another program" when the system does
-        not tell.
+        Empty when nobody listens there, or the service itself; "another program" when the system does not tell.
     """
     import psutil
 
+    if is_port_free(host, number):
+        return ""
+    unknown = "" if own_pid is not None else "another program"
     try:
         connections = psutil.net_connections("tcp")
     except (psutil.Error, OSError):
-        return "" if own_pid is not None else "another program"
-    for connection in connections:
-        if connection.status != psutil.CONN_LISTEN or not connection.laddr or connection.laddr.port != number:
-            continue
-        if connection.pid is None:
-            return "another program"
-        if connection.pid != own_pid:
-            return f"pid {connection.pid} ({_program(connection.pid)})"
-    return ""
+        return unknown
+    listeners = {
+        connection.pid
+        for connection in connections
+        if connection.status == psutil.CONN_LISTEN and connection.laddr and connection.laddr.port == number
+    }
+    if own_pid is not None and any(pid and _group(pid) == own_pid for pid in listeners):
+        return ""
+    known = min((pid for pid in listeners if pid), default=None)
+    return f"pid {known} ({_program(known)})" if known else unknown
 
 
-def taken_ports(ports: Mapping[str, int], own_pid: int | None) -> str:
+def taken_ports(host: str, ports: Mapping[str, int], own_pid: int | None) -> str:
     """Say which of a service's ports another process has; empty when none."""
-    holders = ((number, port_holder(number, own_pid)) for number in ports.values())
+    holders = ((number, port_holder(host, number, own_pid)) for number in ports.values())
     return ", ".join(f"port {number} is taken by {holder}" for number, holder in holders if holder)
+
+
+def _group(pid: int) -> int | None:
+    try:
+        return os.getpgid(pid)
+    except OSError:
+        return None
 
 
 def _program(pid: int) -> str:

@@ -59,6 +59,11 @@ class Layout:
         return self.state_dir / "ports.json"
 
     @property
+    def record_file(self) -> Path:
+        """What the supervisor recorded; gone when it ended in good order."""
+        return self.state_dir / "supervisor.json"
+
+    @property
     def command_lock(self) -> Path:
         """Held by the command that changes the stack."""
         return self.state_dir / "command.lock"

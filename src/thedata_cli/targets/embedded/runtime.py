@@ -32,12 +32,12 @@ from thedata_cli.targets.embedded.starting import Starting
 from thedata_cli.targets.embedded.states import LogLine, OnEvent, ServicePhase, ServiceState
 from thedata_cli.targets.embedded.status import known_services, service_state
 from thedata_cli.targets.embedded.stopping import stop_services
+from thedata_cli.targets.embedded.supervisor.record import read_record
 from thedata_cli.targets.embedded.supervisor_client import (
     Answer,
     SupervisorClient,
     find_supervisor,
     has_ended,
-    read_record,
     start_supervisor,
 )
 from thedata_cli.targets.embedded.telling import Teller
@@ -120,7 +120,7 @@ class EmbeddedTarget:
         teller = Teller(on_event)
         async with self._changing("thedata down", timeout_s, teller):
             supervisor = await find_supervisor(self._layout)
-            if supervisor is None and read_record(self._layout) is not None:
+            if supervisor is None and read_record(self._layout.record_file) is not None:
                 # A supervisor that was killed leaves services; a new one takes them over and stops them in good order.
                 supervisor = await start_supervisor(self._layout, self._log_max_bytes)
             if supervisor:
@@ -247,7 +247,7 @@ class EmbeddedTarget:
     async def _bring_up(self, services: Collection[str], timeout_s: float, teller: Teller) -> None:
         found = await find_supervisor(self._layout)
         # After a clean end nothing runs, so the preparation need not wait for the new supervisor to look.
-        is_fresh = found is None and read_record(self._layout) is None
+        is_fresh = found is None and read_record(self._layout.record_file) is None
         supervisor = asyncio.create_task(self._supervisor(found))
         try:
             running: Mapping[str, Answer] = {} if is_fresh else (await (await supervisor).status())["services"]
@@ -277,7 +277,7 @@ class EmbeddedTarget:
             )
             reserve(chosen)
         for move in moves:
-            holder = port_holder(move.expected)
+            holder = port_holder(self._host, move.expected)
             reason = f"{move.expected} is taken by {holder}" if holder else f"{move.expected} is taken"
             teller.tell(
                 move.service,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -60,18 +60,21 @@ class Starting:
             ServiceStartError: Some services failed; the others run.
         """
         watcher = asyncio.create_task(self._watch())
-        starts = asyncio.gather(*(self._bring_up(service) for service in self._ports))
-        both: tuple[asyncio.Future[Any], ...] = (watcher, starts)
+        starts = [asyncio.create_task(self._bring_up(service)) for service in self._ports]
+        together = asyncio.create_task(_all_of(starts))
+        tasks: list[asyncio.Task[Any]] = [watcher, together, *starts]
         try:
-            await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait([watcher, together], return_when=asyncio.FIRST_COMPLETED)
             if watcher.done():
                 await watcher
-            failures = [failure for failure in await starts if failure]
+            failures = [failure for failure in await together if failure]
         finally:
-            watcher.cancel()
-            starts.cancel()
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
         if failures:
-            raise start_error(failures)
+            in_order = list(self._ports)
+            raise start_error(sorted(failures, key=lambda failure: in_order.index(failure.service)))
 
     async def _watch(self) -> None:
         """Note exits as they happen; ends only by an error, or when cancelled."""
@@ -144,14 +147,14 @@ class Starting:
             # Without this it would be started again and again behind the user's back.
             await supervisor.stop(service, prepared.spec.stop_timeout_s)
             reason = describe_exit(self._exit_of(pid).result())
-            holders = await in_background(lambda: taken_ports(prepared.spec.facts["ports"], own_pid=None))
+            holders = await in_background(lambda: taken_ports(prepared.probe.host, prepared.spec.facts["ports"], None))
             return StartFailure(service, f"{reason}: {holders}" if holders else reason, first_failing_line(log))
         refusal = probing.result()
         if not refusal:
             detail = "" if is_new else f"already runs, pid {pid}"
             self._teller.tell(service, ServicePhase.HEALTHY, detail, changed=is_new)
             return None
-        holders = await in_background(lambda: taken_ports(prepared.spec.facts["ports"], own_pid=pid))
+        holders = await in_background(lambda: taken_ports(prepared.probe.host, prepared.spec.facts["ports"], pid))
         reason = f"is not healthy after {self._timeout_s:g} s: {prepared.probe.url} {refusal}"
         return StartFailure(service, f"{reason}; {holders}" if holders else reason, first_failing_line(log))
 
@@ -164,3 +167,8 @@ class Starting:
                 return refusal
             await asyncio.sleep(min(pause_before_next(elapsed_s), max(0.0, self._timeout_s - elapsed_s)))
         return ""
+
+
+async def _all_of(starts: Sequence[asyncio.Task[StartFailure | None]]) -> Sequence[StartFailure | None]:
+    """Wait for every start; an error of one is raised at once."""
+    return [await start for start in asyncio.as_completed(starts)]

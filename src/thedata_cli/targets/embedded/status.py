@@ -10,8 +10,9 @@ from thedata_cli.targets.embedded.probes import ProbeTarget, ask
 from thedata_cli.targets.embedded.states import ServicePhase, ServiceState
 from thedata_cli.targets.embedded.supervisor.process_spec import marker_value
 from thedata_cli.targets.embedded.supervisor.processes import find_orphan
+from thedata_cli.targets.embedded.supervisor.record import read_record
 from thedata_cli.targets.embedded.supervisor.service import describe_exit
-from thedata_cli.targets.embedded.supervisor_client import Answer, find_supervisor, read_record
+from thedata_cli.targets.embedded.supervisor_client import Answer, find_supervisor
 
 ORPHANED = "orphaned"
 """Phase of a service that runs without a supervisor."""
@@ -23,7 +24,7 @@ async def known_services(layout: Layout) -> Mapping[str, Answer]:
     if supervisor:
         services: Mapping[str, Answer] = (await supervisor.status())["services"]
         return services
-    record = read_record(layout)
+    record = read_record(layout.record_file)
     return {
         name: {**known, "phase": ORPHANED}
         for name, known in (record["services"] if record else {}).items()

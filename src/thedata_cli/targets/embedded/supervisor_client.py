@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
+import hashlib
 import json
 import os
 import sys
@@ -16,6 +17,7 @@ from thedata_cli.errors import TheDataError
 from thedata_cli.targets.embedded.background import in_background
 from thedata_cli.targets.embedded.layout import Layout, explained_file_errors, private_runtime_dir
 from thedata_cli.targets.embedded.supervisor.process_spec import MARKER, ProcessSpec
+from thedata_cli.targets.embedded.supervisor.record import read_record
 
 ALREADY_RUNS = 3
 ANSWER_LIMIT_S = 10.0
@@ -40,7 +42,7 @@ class SupervisorClient:
     async def ensure(self, spec: ProcessSpec, secrets: Mapping[str, str]) -> Answer:
         """Let a service run as wanted; returns when the process has started, not when it is healthy."""
         wait_s = ANSWER_LIMIT_S + spec.stop_timeout_s
-        return await self._request({"op": "ensure", "spec": spec.to_json(), "secrets": dict(secrets)}, wait_s)
+        return await self._request({"op": "ensure", "spec": spec.to_json(), "secrets": _sealed(secrets)}, wait_s)
 
     async def stop(self, service: str, stop_timeout_s: float) -> Answer:
         """Stop a service; returns when it has ended."""
@@ -64,7 +66,7 @@ class SupervisorClient:
     async def _request(self, request: Answer, limit_s: float) -> Answer:
         try:
             async with asyncio.timeout(limit_s):
-                return await self._exchange(request)
+                answer = await self._exchange(request)
         except (OSError, ValueError, asyncio.IncompleteReadError) as error:
             if isinstance(error, TimeoutError):
                 raise TheDataError(
@@ -74,6 +76,14 @@ class SupervisorClient:
             raise TheDataError(
                 "the supervisor has died", hint="run the command again: services that run are taken over"
             ) from error
+
+        if "refused" in answer:
+            raise TheDataError(
+                f"the supervisor (pid {self._pid}) does not understand this command: {answer['refused']}",
+                hint=f"it may be of another version: `kill -9 {self._pid}`, then run the command again; "
+                "services that run are taken over",
+            )
+        return answer
 
     async def _exchange(self, request: Answer) -> Answer:
         reader, writer = await asyncio.open_unix_connection(self._socket_path, limit=LINE_LIMIT_BYTES)
@@ -91,7 +101,7 @@ async def find_supervisor(layout: Layout) -> SupervisorClient | None:
     Raises:
         TheDataError: It lives and cannot be reached.
     """
-    record = read_record(layout)
+    record = read_record(layout.record_file)
     if record is None:
         return None
     waited_s = 0.0
@@ -107,7 +117,7 @@ async def find_supervisor(layout: Layout) -> SupervisorClient | None:
             )
         await asyncio.sleep(LOOK_EVERY_S)
         waited_s += LOOK_EVERY_S
-        record = read_record(layout) or record
+        record = read_record(layout.record_file) or record
 
 
 async def start_supervisor(layout: Layout, log_max_bytes: int) -> SupervisorClient:
@@ -147,17 +157,6 @@ async def has_ended(layout: Layout) -> bool:
     return False
 
 
-def read_record(layout: Layout) -> Answer | None:
-    """Return what the supervisor last recorded; None when it ended in good order, or never was."""
-    try:
-        record: Answer = json.loads((layout.state_dir / "supervisor.json").read_text(encoding="utf-8"))
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    except ValueError:
-        return {"socket": "", "services": {}}
-    return record
-
-
 def is_locked(path: Path) -> bool:
     """Tell whether a process holds the lock."""
     try:
@@ -171,6 +170,11 @@ def is_locked(path: Path) -> bool:
     finally:
         os.close(descriptor)
     return False
+
+
+def _sealed(secrets: Mapping[str, str]) -> Answer:
+    digest = hashlib.blake2b(json.dumps(dict(secrets), sort_keys=True).encode(), digest_size=16).hexdigest()
+    return {"values": dict(secrets), "digest": digest}
 
 
 async def _connect(record: Answer) -> SupervisorClient | None:

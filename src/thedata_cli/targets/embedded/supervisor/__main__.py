@@ -9,7 +9,6 @@ import fcntl
 import os
 import resource
 import sys
-import traceback
 from pathlib import Path
 
 from thedata_cli.targets.embedded.supervisor.server import Supervisor, listen, log_own
@@ -48,6 +47,8 @@ def main() -> int:
         log_own(f"supervisor started, pid {os.getpid()}")
         supervisor.run()
     except BaseException:
+        import traceback
+
         log_own(traceback.format_exc())
         raise
     log_own("supervisor ended")

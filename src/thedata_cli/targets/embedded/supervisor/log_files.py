@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import shutil
 from pathlib import Path
 
 KEPT_LOGS = 3
@@ -50,7 +49,8 @@ def rotate(log_file: Path, max_bytes: int) -> bool:
     try:
         with log_file.open("r+b", buffering=0) as source, draft.open("wb", buffering=0) as copy:
             os.fchmod(copy.fileno(), 0o600)
-            shutil.copyfileobj(source, copy, 1 << 20)
+            while chunk := source.read(1 << 20):
+                copy.write(chunk)
             source.truncate(0)
         draft.replace(log_file.with_name(f"{log_file.name}.1"))
     except OSError as error:

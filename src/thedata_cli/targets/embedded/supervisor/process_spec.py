@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 MARKER = "THEDATA_SERVICE"
 """Environment variable of every process of a service: project key and service, by which orphans are known."""
@@ -16,8 +13,7 @@ SECRETS_MARKER = "THEDATA_SECRETS"
 not find them in any file, can tell whether they are still the same."""
 
 
-@dataclass(frozen=True)
-class ProcessSpec:
+class ProcessSpec(NamedTuple):
     """One process, without its secrets.
 
     Attributes:
@@ -35,11 +31,11 @@ class ProcessSpec:
     log_file: str
     stop_signal: str
     stop_timeout_s: float
-    facts: dict[str, Any] = field(default_factory=dict)
+    facts: dict[str, Any]
 
     def to_json(self) -> dict[str, Any]:
         """Return what `from_json` reads."""
-        return asdict(self)
+        return self._asdict()
 
     @classmethod
     def from_json(cls, record: dict[str, Any]) -> ProcessSpec:
@@ -47,9 +43,11 @@ class ProcessSpec:
         return cls(**{**record, "command": tuple(record["command"])})
 
 
-def secrets_digest(secrets: Mapping[str, str]) -> str:
-    """Return the value of `SECRETS_MARKER`."""
-    return hashlib.blake2b(json.dumps(secrets, sort_keys=True).encode(), digest_size=16).hexdigest()
+class Secrets(NamedTuple):
+    """What a process gets in its environment and nowhere else."""
+
+    values: Mapping[str, str]
+    digest: str
 
 
 def marker_value(project_key: str, service: str) -> str:

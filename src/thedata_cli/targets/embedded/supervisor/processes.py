@@ -7,15 +7,15 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Protocol
 
 from thedata_cli.targets.embedded.supervisor.process_spec import (
     MARKER,
     SECRETS_MARKER,
     ProcessSpec,
+    Secrets,
     marker_value,
-    secrets_digest,
 )
 
 if TYPE_CHECKING:
@@ -55,9 +55,9 @@ class Child:
         OSError: The program, its directory or its log file cannot be used.
     """
 
-    def __init__(self, spec: ProcessSpec, secrets: Mapping[str, str], project_key: str) -> None:
-        markers = {MARKER: marker_value(project_key, spec.service), SECRETS_MARKER: secrets_digest(secrets)}
-        environment = {**os.environ, **spec.environment, **secrets, **markers}
+    def __init__(self, spec: ProcessSpec, secrets: Secrets, project_key: str) -> None:
+        markers = {MARKER: marker_value(project_key, spec.service), SECRETS_MARKER: secrets.digest}
+        environment = {**os.environ, **spec.environment, **secrets.values, **markers}
         log = os.open(spec.log_file, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
         try:
             self._popen = subprocess.Popen(

@@ -17,8 +17,8 @@ from thedata_cli.targets.embedded.supervisor.log_files import rotate
 from thedata_cli.targets.embedded.supervisor.process_spec import (
     SECRETS_MARKER,
     ProcessSpec,
+    Secrets,
     marker_value,
-    secrets_digest,
 )
 from thedata_cli.targets.embedded.supervisor.processes import (
     Orphan,
@@ -27,6 +27,7 @@ from thedata_cli.targets.embedded.supervisor.processes import (
     start_time,
     stop_strays,
 )
+from thedata_cli.targets.embedded.supervisor.record import read_record, write_record
 from thedata_cli.targets.embedded.supervisor.service import Service
 
 HOUSEKEEPING_S = 5.0
@@ -114,7 +115,7 @@ class Supervisor:
             signal.signal(number, self._ask_to_end)
         self._selector.register(wake_receiver, selectors.EVENT_READ, lambda: wake_receiver.recv(4096))
         self._selector.register(self._listener, selectors.EVENT_READ, self._accept)
-        self._adopt_orphans()
+        self._take_over()
         while not (self._is_ending and all(service.process is None for service in self._services.values())):
             for key, _ in self._selector.select(self._seconds_until_due()):
                 key.data()
@@ -149,8 +150,8 @@ class Supervisor:
         for service in self._services.values():
             service.rotate_log(self._log_max_bytes)
         rotate(self._own_log, self._log_max_bytes)
-        if not self._record_file.parent.exists():
-            # The project was deleted: nobody could ever stop the services.
+        if is_deleted(self._record_file.parent):
+            # With the project gone, nobody could ever stop the services.
             self._end_all()
         elif not self._socket_path.exists():
             self._listen_again()
@@ -181,12 +182,19 @@ class Supervisor:
             connection.endpoint.close()
             return
         for line in lines:
-            request = json.loads(line)
-            if request["op"] == "watch":
-                connection.is_watching = True
-                connection.send({"ok": True})
-            else:
-                self._operations[request["op"]](request, connection.send)
+            try:
+                self._answer(json.loads(line), connection)
+            except (ValueError, KeyError, TypeError) as error:
+                # A command of another version may ask for what this one does not know.
+                log_own(f"refused {line[:60]!r}…: {error!r}")
+                connection.send({"refused": repr(error)})
+
+    def _answer(self, request: dict[str, Any], connection: Connection) -> None:
+        if request["op"] == "watch":
+            connection.is_watching = True
+            connection.send({"ok": True})
+        else:
+            self._operations[request["op"]](request, connection.send)
 
     def _status(self, _: dict[str, Any], reply: Reply) -> None:
         services = {name: service.to_json() for name, service in self._services.items()}
@@ -194,7 +202,7 @@ class Supervisor:
 
     def _ensure(self, request: dict[str, Any], reply: Reply) -> None:
         spec = ProcessSpec.from_json(request["spec"])
-        secrets: dict[str, str] = request["secrets"]
+        secrets = Secrets(**request["secrets"])
         service = self._services.get(spec.service)
         if service and service.phase == "running" and self._is_as_wanted(service, spec, secrets):
             service.spec, service.secrets = spec, secrets
@@ -205,16 +213,15 @@ class Supervisor:
         else:
             self._start(spec, secrets, reply, "started")
 
-    def _is_as_wanted(self, service: Service, spec: ProcessSpec, secrets: dict[str, str]) -> bool:
+    def _is_as_wanted(self, service: Service, spec: ProcessSpec, secrets: Secrets) -> bool:
         if service.spec.fingerprint != spec.fingerprint:
             return False
         if service.secrets is None and service.process:
             # Adopted: only the process itself knows which secrets it was started with.
-            wanted = secrets_digest(secrets)
-            return environment_of(service.process.pid).get(SECRETS_MARKER, wanted) == wanted
+            return environment_of(service.process.pid).get(SECRETS_MARKER, secrets.digest) == secrets.digest
         return service.secrets == secrets
 
-    def _start(self, spec: ProcessSpec, secrets: dict[str, str], reply: Reply, outcome: str) -> None:
+    def _start(self, spec: ProcessSpec, secrets: Secrets, reply: Reply, outcome: str) -> None:
         service = Service(spec, secrets, self._project_key, self._tell)
         self._services[spec.service] = service
         try:
@@ -255,23 +262,30 @@ class Supervisor:
         services = {name: service.to_json() for name, service in self._services.items() if service.process}
         write_record(self._record_file, self._socket_path, services)
 
-    def _adopt_orphans(self) -> None:
+    def _take_over(self) -> None:
+        """Adopt what an earlier supervisor recorded, and end what else it left."""
         earlier = read_record(self._record_file)
         write_record(self._record_file, self._socket_path, {} if earlier is None else earlier["services"])
         if earlier is None:
             return
         for name, known in earlier["services"].items():
-            if known["pid"] is None or known["process_started"] is None:
-                continue
-            process = find_orphan(known["pid"], known["process_started"], marker_value(self._project_key, name))
-            if process:
-                service = Service(ProcessSpec.from_json(known["spec"]), None, self._project_key, self._tell)
-                service.adopt(Orphan(process), known["process_started"], known["log_start"])
-                self._services[name] = service
+            try:
+                self._adopt(name, known)
+            except (KeyError, TypeError) as error:
+                log_own(f"cannot take over {name}, recorded by another version: {error!r}")
         adopted = [service.process.pid for service in self._services.values() if service.process]
         for line in stop_strays(self._project_key, adopted):
             log_own(line)
-        log_own(f"adopted {', '.join(self._services) or 'nothing'}")
+        log_own(f"took over {', '.join(self._services) or 'nothing'}")
+
+    def _adopt(self, name: str, known: dict[str, Any]) -> None:
+        if known["process_started"] is None:
+            return
+        process = find_orphan(known["pid"], known["process_started"], marker_value(self._project_key, name))
+        if process:
+            service = Service(ProcessSpec.from_json(known["spec"]), None, self._project_key, self._tell)
+            service.adopt(Orphan(process), known["process_started"], known["log_start"])
+            self._services[name] = service
 
 
 def listen(socket_path: Path) -> socket.socket:
@@ -284,24 +298,15 @@ def listen(socket_path: Path) -> socket.socket:
     return listener
 
 
-def read_record(record_file: Path) -> dict[str, Any] | None:
-    """Return what a supervisor that is alive, or was killed, recorded; None after an end in good order."""
+def is_deleted(path: Path) -> bool:
+    """Tell whether a path is gone for sure; one that cannot be looked at may come back."""
     try:
-        record: dict[str, Any] = json.loads(record_file.read_text(encoding="utf-8"))
+        path.stat()
     except FileNotFoundError:
-        return None
-    except (OSError, ValueError):
-        return {"socket": "", "services": {}}
-    return record
-
-
-def write_record(record_file: Path, socket_path: Path, services: dict[str, Any]) -> None:
-    """Write the record as a whole; a full disk must not stop the services."""
-    draft = record_file.with_suffix(".draft")
-    with contextlib.suppress(OSError):
-        draft.touch(mode=0o600)
-        draft.write_text(json.dumps({"pid": os.getpid(), "socket": str(socket_path), "services": services}))
-        draft.replace(record_file)
+        return True
+    except OSError:
+        return False
+    return False
 
 
 def log_own(text: str) -> None:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from thedata_cli.targets.embedded.supervisor.log_files import append_line, log_size, rotate
-from thedata_cli.targets.embedded.supervisor.process_spec import ProcessSpec
+from thedata_cli.targets.embedded.supervisor.process_spec import ProcessSpec, Secrets
 from thedata_cli.targets.embedded.supervisor.processes import Child, RunningProcess
 
 FIRST_PAUSE_S = 0.25
@@ -40,7 +40,7 @@ class Service:
         tell: Gets every change as a JSON object.
     """
 
-    def __init__(self, spec: ProcessSpec, secrets: Mapping[str, str] | None, project_key: str, tell: Tell) -> None:
+    def __init__(self, spec: ProcessSpec, secrets: Secrets | None, project_key: str, tell: Tell) -> None:
         self.spec = spec
         self.secrets = secrets
         self.process: RunningProcess | None = None
