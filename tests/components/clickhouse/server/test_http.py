@@ -91,6 +91,22 @@ def test_results_come_in_the_format_that_is_asked_for(http: httpx.Client) -> Non
     assert answer.headers["X-ClickHouse-Format"] == "JSON"
 
 
+@pytest.mark.parametrize("name", ["query_id", "default_format"])
+def test_a_line_break_cannot_make_a_header_or_a_log_line(
+    server: ClickHouseServer, http: httpx.Client, name: str
+) -> None:
+    for sql in ("SELECT 1", "SELEC 1"):
+        answer = http.post(f"/?{name}=TSV%0d%0aX-Evil:%201%0d%0a%0d%0aevil", content=sql)
+        assert "X-Evil" not in answer.headers
+        assert not answer.text.startswith("evil")
+    assert not [line for line in server.log.read_text().splitlines() if line.startswith(("X-Evil", "evil"))]
+
+
+def test_a_long_query_in_the_url(http: httpx.Client) -> None:
+    listed = ",".join(map(str, range(7_000)))
+    assert http.get("/", params={"query": f"SELECT length([{listed}])"}).text == "7000\n"
+
+
 def test_an_empty_result_is_still_a_document(http: httpx.Client) -> None:
     assert run(http, "SELECT 1 AS a WHERE 0 FORMAT JSON").json()["data"] == []
     assert rows(http, "SELECT 1 AS a WHERE 0 FORMAT CSVWithNames") == '"a"\n'

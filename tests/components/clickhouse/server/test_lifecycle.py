@@ -25,7 +25,7 @@ from tests.components.clickhouse.server_process import (
 
 pytestmark = pytest.mark.live
 
-STOP_WITHIN_S = 6.0
+STOP_WITHIN_S = 9.0
 MEBIBYTE = 1 << 20
 
 
@@ -78,7 +78,7 @@ def test_an_idle_server_stops_at_once_and_says_so(tmp_path: Path) -> None:
     server = start_clickhouse(tmp_path / "data")
     started = time.monotonic()
     stop_clickhouse(server.process)
-    assert time.monotonic() - started < 2.0
+    assert time.monotonic() - started < STOP_WITHIN_S / 2
     first, last = server.log.read_text().splitlines()
     assert first.startswith("chDB 26.")
     assert first.endswith(f"listens on http://127.0.0.1:{server.port}")

@@ -85,6 +85,8 @@ def serve(application: Application, host: str, port: int, what: str) -> None:
         host=host,
         port=port,
         http="httptools",
+        ws="none",
+        proxy_headers=False,
         lifespan="off",
         log_config=None,
         access_log=False,

@@ -14,6 +14,7 @@ from thedata_cli.components.clickhouse.server.errors import (
     AUTHENTICATION_FAILED,
     BAD_ARGUMENTS,
     INVALID_SESSION_TIMEOUT,
+    UNKNOWN_FORMAT,
     UNKNOWN_ROLE,
     ClickHouseError,
 )
@@ -108,7 +109,8 @@ class Request:
         """The client's id for the query, or a new one."""
         if "query_id" not in self._parameters:
             self._parameters["query_id"] = self.header("x-clickhouse-query-id") or str(uuid.uuid4())
-        return self._parameters["query_id"]
+        # It goes into a header and into the log, where a line break would begin something new.
+        return "".join(filter(str.isprintable, self._parameters["query_id"]))
 
     @property
     def database(self) -> str:
@@ -118,7 +120,10 @@ class Request:
     @property
     def default_format(self) -> str:
         """The format of a result whose statement names none."""
-        return self.parameter("default_format") or self.header("x-clickhouse-format") or "TabSeparated"
+        name = self.parameter("default_format") or self.header("x-clickhouse-format") or "TabSeparated"
+        if not (name.isascii() and name.isalnum()):
+            raise ClickHouseError(UNKNOWN_FORMAT, f"Unknown format {name!a}.")
+        return name
 
     @property
     def is_read_only(self) -> bool:
