@@ -335,6 +335,13 @@ def test_a_blueprint_that_makes_no_valid_project(tmp_path: Path, blueprint: Make
     assert not (tmp_path / "demo").exists()
 
 
+def test_a_blueprint_that_shows_an_unknown_query(tmp_path: Path, blueprint: Make) -> None:
+    made_of = blueprint({"blueprint.yaml": f"{dedent(MANIFEST)}shows: [late]\n"})
+    with pytest.raises(InvalidProjectError) as caught:
+        lay_down(made_of, tmp_path / "demo")
+    assert caught.value.detail == "blueprint.yaml: shows: unknown query 'late'; there is none yet"
+
+
 def test_a_blueprint_without_a_project_file(tmp_path: Path) -> None:
     write(tmp_path / "b", {"blueprint.yaml": MANIFEST, "README.md": "x"})
     with pytest.raises(InvalidProjectError) as caught:

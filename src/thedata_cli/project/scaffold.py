@@ -18,6 +18,7 @@ from thedata_cli.project.load import load_project
 from thedata_cli.project.model import PROJECT_FILE
 from thedata_cli.project.schemas import write_schemas
 from thedata_cli.project.secrets import ensure_secrets
+from thedata_cli.project.suggestions import suggest
 from thedata_cli.project.templates import RenderedFile, render_files
 
 _STAGE = re.compile(r"\.(?P<target>.*)\.thedata-init-(?P<process>[0-9]+)")
@@ -114,6 +115,13 @@ def _fill(stage: Path, files: Sequence[RenderedFile], blueprint: Blueprint) -> N
         project = load_project(stage)
     except InvalidProjectError as error:
         raise InvalidProjectError(error.problems, what=made_by, hint="mend the blueprint") from error
+    unknown = [
+        Problem(SourcePosition(Path(MANIFEST)), "shows", f"unknown query {name!r}", suggest(name, project.queries))
+        for name in blueprint.manifest.shows
+        if name not in project.queries
+    ]
+    if unknown:
+        raise InvalidProjectError(unknown, what=f"blueprint {blueprint.name!r}", hint="mend the blueprint")
     ensure_secrets(stage, [spec for component in project.components.values() for spec in component.secrets])
     write_schemas(stage)
 

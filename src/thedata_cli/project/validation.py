@@ -30,7 +30,6 @@ def validate(
     problems: list[Problem],
     *,
     path: Path = (),
-    known_keys: Iterable[str] = (),
 ) -> M | None:
     """Return the value at `path` of a document as a model, or None after reporting every mistake in it.
 
@@ -39,7 +38,6 @@ def validate(
         document: The file.
         problems: Gets the mistakes.
         path: Where in the document the value stands.
-        known_keys: Keys to suggest that the model does not have itself.
     """
     node = document.node(path)
     data = node.data() if node is not None and node.value is not None else {}
@@ -48,7 +46,7 @@ def validate(
     except ValidationError as error:
         mistakes = [_Mistake.read(document, path, detail) for detail in error.errors(include_url=False)]
         for mistake in _one_branch(_without_consequences(mistakes)):
-            problems.append(_problem(model, document, path, mistake, known_keys))
+            problems.append(_problem(model, document, mistake))
         return None
 
 
@@ -127,16 +125,14 @@ def _is_without_tag(errors: Sequence[_Mistake]) -> bool:
 def _problem(
     model: type[BaseModel],
     document: Document,
-    prefix: Path,
     mistake: _Mistake | Sequence[_Mistake],
-    known_keys: Iterable[str],
 ) -> Problem:
     if not isinstance(mistake, _Mistake):
         return _union_problem(document, mistake)
     path, detail = mistake.path, mistake.detail
     dotted = ".".join(map(str, path))
     if detail["type"] == "extra_forbidden":
-        known = {*allowed_keys(model, mistake.location[:-1]), *(known_keys if len(path) == len(prefix) + 1 else ())}
+        known = allowed_keys(model, mistake.location[:-1])
         return Problem(document.key_position(path), dotted, "unknown key", suggest(str(path[-1]), known))
     message, expected = describe(detail, document.node(path))
     is_key = bool(mistake.location) and mistake.location[-1] == "[key]"
