@@ -9,7 +9,7 @@ from pydantic import AfterValidator, Field
 
 from thedata_cli.component_api.contracts import ContractField, FieldType
 from thedata_cli.component_api.declarations import Model
-from thedata_cli.plan.resources import JsonValue, Spec
+from thedata_cli.plan.resources import Spec
 
 _NUMBERS = ("BOOLEAN", "BYTE", "SHORT", "INT", "LONG", "FLOAT", "DOUBLE", "DATE", "TIMESTAMP", "TIMESTAMP_NS")
 _TEXTS = ("SYMBOL", "VARCHAR", "STRING")
@@ -18,6 +18,8 @@ _OTHERS = ("LONG256", "BINARY")
 _PARAMETRIC = re.compile(r"DECIMAL\(([1-9]\d?),(\d{1,2})\)|GEOHASH\(([1-9]\d?)([CB])\)|DOUBLE(?:\[\]){1,32}")
 
 TIMESTAMPS = ("TIMESTAMP", "TIMESTAMP_NS")
+
+DEFAULT_SYMBOL_CAPACITY = 256
 
 _WIDER = {
     "BOOLEAN": ("BYTE", "SHORT", "INT", "LONG"),
@@ -93,7 +95,7 @@ class Column(Model):
     index: bool = False
     """Whether a SYMBOL column has an index."""
 
-    symbol_capacity: Annotated[int, Field(ge=2, le=2**28)] | None = None
+    symbol_capacity: Annotated[int, Field(ge=2, le=2**28)] = DEFAULT_SYMBOL_CAPACITY
     """Distinct values a SYMBOL column begins with; the server rounds it up to a power of two and lets it grow."""
 
     symbol_cache: bool = True
@@ -104,10 +106,17 @@ class Column(Model):
         """The column as the server would give it back."""
         if self.type != "SYMBOL":
             return {"type": self.type}
-        spec: dict[str, JsonValue] = {"type": "SYMBOL", "indexed": self.index, "symbol_cache": self.symbol_cache}
-        if self.symbol_capacity:
-            spec["symbol_capacity"] = 1 << (self.symbol_capacity - 1).bit_length()
-        return spec
+        return {
+            "type": "SYMBOL",
+            "indexed": self.index,
+            "symbol_cache": self.symbol_cache,
+            "symbol_capacity": 1 << (self.symbol_capacity - 1).bit_length(),
+        }
+
+    @property
+    def has_symbol_settings(self) -> bool:
+        """Whether it has a setting that only a SYMBOL column can have."""
+        return self.index or not self.symbol_cache or self.symbol_capacity != DEFAULT_SYMBOL_CAPACITY
 
 
 def column_of_field(field: ContractField) -> Column:

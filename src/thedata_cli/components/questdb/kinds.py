@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from thedata_cli.components.questdb.columns import converts, keeps_values
+from thedata_cli.components.questdb.columns import DEFAULT_SYMBOL_CAPACITY, converts, keeps_values
 from thedata_cli.components.questdb.ledger import CREATE_LEDGER, claim, intent, release
 from thedata_cli.components.questdb.retention import is_shorter, ttl_sql
 from thedata_cli.components.questdb.sql_text import identifier
@@ -17,6 +17,8 @@ _IMMUTABLE = {
     "partition_by": "the size of a partition",
     "wal": "WAL",
 }
+
+_NEW_SYMBOL = {"indexed": False, "symbol_cache": True, "symbol_capacity": DEFAULT_SYMBOL_CAPACITY}
 
 
 class TableKind:
@@ -80,9 +82,10 @@ class MaterializedViewKind:
         alter = f"ALTER MATERIALIZED VIEW {identifier(desired.id.name)}"
         steps = []
         if "refresh" in changed:
-            steps.append(Step(f"{alter} SET REFRESH {str(desired.spec['refresh']).upper()}"))
+            steps.append(Step(f"{alter} SET REFRESH {_refresh(desired)}"))
         if "ttl" in changed:
-            steps.append(Step(f"{alter} SET TTL {ttl_sql(str(desired.spec['ttl']))}"))
+            ttl = ttl_sql(str(desired.spec["ttl"]), str(observed.spec["partition_by"]))
+            steps.append(Step(f"{alter} SET TTL {ttl}"))
         if "status" in changed:
             steps.append(Step(f"REFRESH MATERIALIZED VIEW {identifier(desired.id.name)} FULL"))
         if observed.managed_by != desired.managed_by or not differences:
@@ -117,7 +120,7 @@ def _create_table(desired: Resource) -> Step:
     if spec["timestamp"]:
         sql += f" TIMESTAMP({identifier(str(spec['timestamp']))}) PARTITION BY {str(spec['partition_by']).upper()}"
     if spec["ttl"]:
-        sql += f" TTL {ttl_sql(str(spec['ttl']))}"
+        sql += f" TTL {_ttl(desired)}"
     sql += " WAL" if spec["wal"] else " BYPASS WAL" if spec["timestamp"] else ""
     if spec["dedup_keys"]:
         sql += f" DEDUP UPSERT KEYS({_key_list(desired)})"
@@ -128,8 +131,8 @@ def _column_sql(column: Mapping[str, Any]) -> str:
     sql = str(column["type"])
     if sql != "SYMBOL":
         return sql
-    if capacity := column.get("symbol_capacity"):
-        sql += f" CAPACITY {capacity}"
+    if column["symbol_capacity"] != DEFAULT_SYMBOL_CAPACITY:
+        sql += f" CAPACITY {column['symbol_capacity']}"
     if not column["symbol_cache"]:
         sql += " NOCACHE"
     if column["indexed"]:
@@ -141,13 +144,19 @@ def _create_view(desired: Resource) -> Step:
     spec = desired.spec
     sql = (
         f"CREATE MATERIALIZED VIEW {identifier(desired.id.name)} WITH BASE {identifier(str(spec['base']))} "
-        f"REFRESH {str(spec['refresh']).upper()} AS (\n{spec['query']}\n)"
+        f"REFRESH {_refresh(desired)} AS (\n{spec['query']}\n)"
     )
     if partition_by := spec.get("partition_by"):
         sql += f" PARTITION BY {str(partition_by).upper()}"
     if spec["ttl"]:
-        sql += f" TTL {ttl_sql(str(spec['ttl']))}"
+        sql += f" TTL {_ttl(desired)}"
     return Step(sql)
+
+
+def _refresh(desired: Resource) -> str:
+    """Write a refresh as SQL; case tells minutes from months, so that units stay as they are."""
+    word, _, interval = str(desired.spec["refresh"]).partition(" ")
+    return f"{word.upper()} {interval}".rstrip()
 
 
 def _drop_table(observed: Resource) -> Step:
@@ -156,6 +165,10 @@ def _drop_table(observed: Resource) -> Step:
 
 def _drop_view(observed: Resource) -> Step:
     return Step(f"DROP MATERIALIZED VIEW {identifier(observed.id.name)}")
+
+
+def _ttl(desired: Resource) -> str:
+    return ttl_sql(str(desired.spec["ttl"]), str(desired.spec.get("partition_by", "")))
 
 
 def _key_list(resource: Resource) -> str:
@@ -178,7 +191,7 @@ def _changes(observed: Resource, desired: Resource) -> Iterator[str]:
     if _dedup_differs(observed, desired):
         yield f"DEDUP ENABLE UPSERT KEYS({_key_list(desired)})" if desired.spec["dedup_keys"] else "DEDUP DISABLE"
     if observed.spec["ttl"] != desired.spec["ttl"]:
-        yield f"SET TTL {ttl_sql(str(desired.spec['ttl']))}"
+        yield f"SET TTL {_ttl(desired)}"
 
 
 def _dedup_differs(observed: Resource, desired: Resource) -> bool:
@@ -201,10 +214,10 @@ def _column_changes(name: str, before: Mapping[str, Any], after: Mapping[str, An
         if before.get("indexed"):
             yield f"{alter} DROP INDEX"
         yield f"{alter} TYPE {after['type']}"
-        before = {"type": after["type"], "indexed": False, "symbol_cache": True}
+        before = _NEW_SYMBOL
     if after["type"] != "SYMBOL":
         return
-    if after.get("symbol_capacity") and after["symbol_capacity"] != before.get("symbol_capacity"):
+    if after["symbol_capacity"] != before["symbol_capacity"]:
         yield f"{alter} SYMBOL CAPACITY {after['symbol_capacity']}"
     if after["symbol_cache"] != before["symbol_cache"]:
         yield f"{alter} {'CACHE' if after['symbol_cache'] else 'NOCACHE'}"

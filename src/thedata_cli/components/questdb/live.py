@@ -33,6 +33,8 @@ from thedata_cli.plan.changes import Step
 from thedata_cli.plan.resources import JsonValue, Resource
 
 _TABLES_AT_ONCE = 200
+_LISTS_DISAGREE_S = 5
+_REFRESH_FAILS_S = 5
 
 _ALTERED = re.compile(r'ALTER (?:TABLE|MATERIALIZED VIEW) "((?:[^"]|"")+)"')
 _REFRESHED = re.compile(r'REFRESH MATERIALIZED VIEW "((?:[^"]|"")+)"')
@@ -71,10 +73,8 @@ class QuestDBLive:
 
     async def observe(self) -> Sequence[Resource]:
         """Return every table and materialized view."""
-        tables = live_tables(await self._connection.rows(READ_TABLES))
-        columns = await self._columns(tables)
-        views = await self._connection.rows(READ_VIEWS)
-        return resources_of(tables, columns, views, await self._ledger())
+        tables, views = await self._tables_and_views()
+        return resources_of(tables, await self._columns(tables), views, await self._ledger())
 
     async def normalise(self, desired: Sequence[Resource]) -> Sequence[Resource]:
         """Return the resources with the symbol capacities that the server has by now: it lets them grow by itself."""
@@ -83,12 +83,13 @@ class QuestDBLive:
         return [_with_grown_symbols(resource, live.get(resource.id.name, {})) for resource in desired]
 
     async def execute(self, step: Step) -> None:
-        """Run one statement, and wait until what it changes has been applied: ALTER goes through the WAL."""
+        """Run one statement, and wait until what it changes has been applied: the server only queues much of it."""
+        if match := _REFRESHED.match(step.call):
+            await self._refresh(match[1].replace('""', '"'), step.call)
+            return
         await self._connection.execute(step.call)
         if match := _ALTERED.match(step.call):
             await wait_until_applied(self._connection, match[1].replace('""', '"'))
-        elif match := _REFRESHED.match(step.call):
-            await self._wait_until_refreshed(match[1].replace('""', '"'))
 
     async def check(self) -> Sequence[CheckResult]:
         """Return the doctor's findings."""
@@ -122,15 +123,36 @@ class QuestDBLive:
                 return {}
             raise
 
-    async def _wait_until_refreshed(self, view: str) -> None:
-        """Wait until a refresh has ended, well or not: an invalid view is a difference that the next plan shows."""
-        state = f"SELECT view_status FROM materialized_views() WHERE view_name = {literal(view)}"
-        was_refreshing = False
+    async def _tables_and_views(self) -> tuple[list[LiveTable], list[tuple[Any, ...]]]:
+        """Read both lists until they agree: a view that is being made, dropped or refreshed is missing from one of them."""
+        tables: list[LiveTable] = []
+        views: list[tuple[Any, ...]] = []
         async for waited_s in moments():
-            rows = await self._connection.rows(state)
-            is_refreshing = bool(rows) and rows[0][0] == "refreshing"
-            was_refreshing = was_refreshing or is_refreshing
-            if not is_refreshing and (was_refreshing or rows[0][0] == "valid" or waited_s > 1):
+            tables = live_tables(await self._connection.rows(READ_TABLES))
+            views = await self._connection.rows(READ_VIEWS)
+            if {table.name for table in tables if table.is_view} == {view[0] for view in views}:
+                break
+            if waited_s > _LISTS_DISAGREE_S:
+                break
+        return tables, views
+
+    async def _refresh(self, view: str, sql: str) -> None:
+        """Refresh a view and wait for the end; one that fails leaves the view invalid, which the next plan shows."""
+        state = (
+            "SELECT view_status, last_refresh_start_timestamp, last_refresh_finish_timestamp "
+            f"FROM materialized_views() WHERE view_name = {literal(view)}"
+        )
+        before = await self._connection.rows(state)
+        await self._connection.execute(sql)
+        async for waited_s in moments():
+            now = await self._connection.rows(state)
+            if not now or now[0][0] == "refreshing":
+                continue
+            status, start, finish = now[0]
+            is_new = not before or start != before[0][1]
+            if status == "valid" and is_new and finish is not None and finish >= start:
+                return
+            if status == "invalid" and waited_s > _REFRESH_FAILS_S:
                 return
 
 

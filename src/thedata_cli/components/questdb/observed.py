@@ -40,6 +40,11 @@ class LiveTable:
     type: str
     rows: int | None
 
+    @property
+    def is_view(self) -> bool:
+        """Whether it is the table behind a materialized view."""
+        return self.type == _VIEW
+
     @classmethod
     def of_row(cls, row: Sequence[Any]) -> LiveTable:
         """Read a row; the count is None where the server keeps none."""
@@ -103,7 +108,7 @@ def resources_of(
     by_name = {table.name: table for table in tables}
     found = []
     for table in tables:
-        if table.type == _TABLE:
+        if not table.is_view:
             found.append(_table(table, columns[table.name], sorted(by_base[table.name]), ledger))
         elif table.name in views_by_name:
             base = by_name.get(views_by_name[table.name][1])
@@ -150,6 +155,6 @@ def _view(
     }
     if base and base.name in columns:
         spec["reads"] = columns_read(sql, {"columns": columns[base.name].spec})
-    kind = view_id(base_name) if base and base.type == _VIEW else table_id(base_name)
+    kind = view_id(base_name) if base and base.is_view else table_id(base_name)
     managed_by = owner(ledger.get((id_.kind, table.name)), table.id)
     return Resource(id_, spec, depends_on=(kind,), is_rebuilt_with_dependencies=True, managed_by=managed_by)

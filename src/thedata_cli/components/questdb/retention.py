@@ -11,6 +11,7 @@ PartitionBy = Literal["none", "hour", "day", "week", "month", "year"]
 
 _UNITS = {"h": 1, "d": 24, "w": 168}
 _LONG_UNITS = {"HOUR": "h", "DAY": "d", "WEEK": "w", "MONTH": "M", "YEAR": "y"}
+_FOR_EVER_YEARS = 1000
 _SQL_UNITS = {"h": "HOURS", "d": "DAYS", "M": "MONTHS"}
 _PARTITION_HOURS = {"hour": 1, "day": 24, "week": 168}
 
@@ -32,7 +33,8 @@ def plain_ttl(text: str) -> str:
     if count == 0:
         return ""
     if unit in "My":
-        return f"{count * (12 if unit == 'y' else 1)}M"
+        months = count * (12 if unit == "y" else 1)
+        return f"{months}M" if months < 12 * _FOR_EVER_YEARS else ""
     hours = count * _UNITS[unit]
     return f"{hours // 24}d" if hours % 24 == 0 else f"{hours}h"
 
@@ -49,9 +51,14 @@ def observed_ttl(value: int, unit: str) -> str:
     return plain_ttl(f"{value}{_LONG_UNITS[unit]}") if value else ""
 
 
-def ttl_sql(ttl: str) -> str:
-    """Return a plain TTL as SQL, such as `30 DAYS`."""
-    return f"{ttl[:-1]} {_SQL_UNITS[ttl[-1]]}" if ttl else "0 HOURS"
+def ttl_sql(ttl: str, partition_by: str) -> str:
+    """Return a plain TTL as SQL, such as `30 DAYS`.
+
+    The server (9.3.4) does not let go of a TTL on partitions by month and year, so that there none is a very long one.
+    """
+    if ttl:
+        return f"{ttl[:-1]} {_SQL_UNITS[ttl[-1]]}"
+    return f"{_FOR_EVER_YEARS} YEARS" if partition_by in ("month", "year") else "0 HOURS"
 
 
 def is_shorter(after: str, before: str) -> bool:

@@ -96,7 +96,7 @@ def _column_problems(declared: Declared[QuestDBTable], contract: Contract | None
             yield declared.problem(
                 ["columns", index, "name"], f"{SEQUENCE_COLUMN!r} is added by pipelines", "leave it out"
             )
-        if column.type != "SYMBOL" and (column.index or column.symbol_capacity or not column.symbol_cache):
+        if column.type != "SYMBOL" and column.has_symbol_settings:
             yield declared.problem(
                 ["columns", index],
                 f"{column.type} column {column.name!r} has settings of a SYMBOL",

@@ -112,14 +112,6 @@ class QuestDBWriter:
         rows = await self._connection.rows(f"SELECT max({sequence}) FROM {table}")
         return int(rows[0][0] or 0)
 
-    async def highest_sequence(self) -> int:
-        """Return the highest `_sequence` in the table, 0 when it has none; waits until all that was written is applied."""
-        await wait_until_applied(self._connection, self._rows.table)
-        rows = await self._connection.rows(
-            f"SELECT max({identifier(SEQUENCE_COLUMN)}) FROM {identifier(self._rows.table)}"
-        )
-        return rows[0][0] or 0
-
     async def write(self, batch: Batch) -> Sequence[RejectedRow]:
         """Write a batch; the write-ahead log has all rows but the returned ones.
 
@@ -138,7 +130,7 @@ class QuestDBWriter:
             self._next_check = time.monotonic() + _CHECK_SUSPENDED_EVERY_S
 
     async def _missing(self, batch: Batch) -> Sequence[Any]:
-        """Return the rows that are not there yet; a table with dedup keys replaces a row by itself, and needs no look."""
+        """Return the rows that are not there yet; one with dedup keys replaces them, and needs no look."""
         if not batch.may_be_present or self._has_dedup:
             return batch.rows
         suspects = set(batch.may_be_present)
