@@ -37,12 +37,12 @@ async def plan(
     """
     from thedata_cli.output.plan import plan_document, print_plan
     from thedata_cli.plan.resources import ResourceId
-    from thedata_cli.project.load import find_project, load_project
+    from thedata_cli.project.load import open_project
     from thedata_cli.stack.live_stack import connect
     from thedata_cli.stack.resources import desired_resources
     from thedata_cli.targets.choose import choose_target
 
-    loaded = load_project(find_project(project), environment)
+    loaded = open_project(project, environment)
     target = choose_target(loaded)
     async with connect(loaded.name, loaded.components, target.endpoints()) as live:
         found = await live.plan(desired_resources(loaded), adopt=[ResourceId.parse(text) for text in adopt or ()])
@@ -71,12 +71,12 @@ async def apply(
     from thedata_cli.output.plan import apply_document, print_apply, print_change, print_plan
     from thedata_cli.output.services import service_progress
     from thedata_cli.plan.resources import ResourceId
-    from thedata_cli.project.load import find_project, load_project
+    from thedata_cli.project.load import open_project
     from thedata_cli.stack.live_stack import connect
     from thedata_cli.stack.resources import desired_resources
     from thedata_cli.targets.choose import choose_target
 
-    loaded = load_project(find_project(project), environment)
+    loaded = open_project(project, environment)
     target = choose_target(loaded)
     async with connect(loaded.name, loaded.components, target.endpoints()) as live:
         found = await live.plan(desired_resources(loaded), adopt=[ResourceId.parse(text) for text in adopt or ()])

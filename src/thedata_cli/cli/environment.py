@@ -37,10 +37,10 @@ def env(
     Example: eval "$(thedata env --format shell)" && psql "$QUESTDB_PG_URL"
     """
     from thedata_cli.output.variables import write_variables
-    from thedata_cli.project.load import find_project, load_project
+    from thedata_cli.project.load import open_project
     from thedata_cli.targets.choose import choose_target
 
-    loaded = load_project(find_project(project), environment)
+    loaded = open_project(project, environment)
     endpoints = choose_target(loaded).endpoints()
     variables = {
         name: value

@@ -36,17 +36,19 @@ async def up(
     from thedata_cli.output.plan import print_change
     from thedata_cli.output.services import service_progress
     from thedata_cli.output.up import UpReport, print_up, up_document
-    from thedata_cli.project.load import find_project, load_project
+    from thedata_cli.project.load import open_project
+    from thedata_cli.project.schemas import write_schemas
     from thedata_cli.stack.live_stack import connect
     from thedata_cli.stack.resources import desired_resources
     from thedata_cli.targets.choose import choose_target
     from thedata_cli.targets.status import stack_status
 
-    loaded = load_project(find_project(project), environment)
+    loaded = open_project(project, environment)
     target = choose_target(loaded)
     show.detail(f"target: {target.name} (processes on this machine)")
     with service_progress(show) as on_event:
         await target.up(timeout_s=timeout, on_event=on_event)
+    write_schemas(loaded.directory)
     report = None
     if not no_apply:
         async with connect(loaded.name, loaded.components, target.endpoints()) as live:
@@ -112,11 +114,11 @@ async def restart(
     """
     from thedata_cli.output.services import service_progress
     from thedata_cli.output.status import print_status, status_document
-    from thedata_cli.project.load import find_project, load_project
+    from thedata_cli.project.load import open_project
     from thedata_cli.targets.choose import choose_target
     from thedata_cli.targets.status import stack_status
 
-    loaded = load_project(find_project(project), environment)
+    loaded = open_project(project, environment)
     target = choose_target(loaded)
     with service_progress(show) as on_event:
         await target.restart(service, timeout_s=timeout, on_event=on_event)
@@ -138,11 +140,11 @@ async def status(
     Example: thedata status --output json
     """
     from thedata_cli.output.status import print_status, status_document
-    from thedata_cli.project.load import find_project, load_project
+    from thedata_cli.project.load import open_project
     from thedata_cli.targets.choose import choose_target
     from thedata_cli.targets.status import stack_status
 
-    loaded = load_project(find_project(project), environment)
+    loaded = open_project(project, environment)
     found = await stack_status(loaded, choose_target(loaded))
     show.result(found, human=print_status, document=status_document)
     return ExitCode.OK if found.is_healthy else ExitCode.UNHEALTHY
@@ -164,10 +166,10 @@ async def logs(
     Example: thedata logs -f questdb
     """
     from thedata_cli.output.log_lines import log_printer
-    from thedata_cli.project.load import find_project, load_project
+    from thedata_cli.project.load import open_project
     from thedata_cli.targets.choose import choose_target
 
-    loaded = load_project(find_project(project), environment)
+    loaded = open_project(project, environment)
     print_line = log_printer(show, is_named=service is None)
     async for line in choose_target(loaded).logs(service, follow=follow, tail=tail):
         print_line(line)

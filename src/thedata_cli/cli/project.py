@@ -101,9 +101,9 @@ def check(
     Example: thedata check --output json
     """
     from thedata_cli.output.project import check_document, print_check
-    from thedata_cli.project.load import find_project, load_project
+    from thedata_cli.project.load import open_project
 
-    loaded = load_project(find_project(project), environment)
+    loaded = open_project(project, environment)
     show.result(loaded, human=print_check, document=check_document)
 
 

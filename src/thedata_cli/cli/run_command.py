@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import functools
 import inspect
 import os
@@ -75,6 +74,8 @@ def _run(
     try:
         result = command(**arguments)
         if inspect.iscoroutine(result):
+            import asyncio
+
             result = asyncio.run(result)
         sys.stdout.flush()
     except TheDataError as error:
@@ -82,7 +83,7 @@ def _run(
             raise
         show.error(error)
         return error.exit_code
-    except (KeyboardInterrupt, asyncio.CancelledError):
+    except KeyboardInterrupt:
         show.interrupted()
         return ExitCode.INTERRUPTED
     except BrokenPipeError:

@@ -39,11 +39,11 @@ async def worker(
     import sys
 
     from thedata_cli.pipeline.worker import run_worker
-    from thedata_cli.project.load import find_project, load_project
+    from thedata_cli.project.load import open_project
     from thedata_cli.targets.choose import choose_target
 
     logging.basicConfig(stream=sys.stdout, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-    loaded = load_project(find_project(project), environment)
+    loaded = open_project(project, environment)
     target = choose_target(loaded)
 
     def connect(key: str) -> AbstractAsyncContextManager[LiveComponent]:
