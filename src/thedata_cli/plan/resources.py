@@ -52,7 +52,7 @@ class Resource:
         inside: The resource that holds this one and takes it along when it goes (the stream of a consumer).
         is_rebuilt_with_dependencies: Whether it breaks, and must be created anew, when a dependency is replaced.
         position: Where the project declares it; None for an observed one.
-        managed_by: Name of the project that created it; empty for a foreign one. Ignored on a declared one.
+        managed_by: Name of the project that created it, empty for a foreign one; on a declared one, whose mark it gets.
         positions: Where single values stand, by dotted key path of the file; for what only the server can find wrong.
     """
 
