@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -19,16 +20,20 @@ pytestmark = pytest.mark.live
 ROWS = "SELECT number AS n, concat('row ', toString(number)) AS name FROM numbers(3) ORDER BY n"
 QUESTDB_ROWS = "SELECT x - 1 AS n, 'row ' || (x - 1) AS name FROM long_sequence(3)"
 
+on_each_engine = pytest.mark.parametrize(
+    ("engine", "sql"), [("clickhouse", ROWS), ("questdb", QUESTDB_ROWS)], ids=["clickhouse", "questdb"]
+)
 
-@pytest.mark.parametrize(("engine", "sql"), [("clickhouse", ROWS), ("questdb", QUESTDB_ROWS)])
+
+@on_each_engine
 def test_a_table_for_people_and_the_count_on_stderr(run: Run, engine: str, sql: str) -> None:
     done = run("query", engine, sql)
     assert done.stdout == "n  name\n0  row 0\n1  row 1\n2  row 2\n"
-    assert done.stderr.startswith("3 rows in 0.")
+    assert re.fullmatch(r"3 rows in \d+\.\d\d s\n", done.stderr)
     assert done.returncode == 0
 
 
-@pytest.mark.parametrize(("engine", "sql"), [("clickhouse", ROWS), ("questdb", QUESTDB_ROWS)])
+@on_each_engine
 def test_the_formats_for_programs(run: Run, engine: str, sql: str) -> None:
     expected = [{"n": number, "name": f"row {number}"} for number in range(3)]
     assert run("query", engine, sql, "--format", "csv").stdout == "n,name\n0,row 0\n1,row 1\n2,row 2\n"
@@ -37,7 +42,7 @@ def test_the_formats_for_programs(run: Run, engine: str, sql: str) -> None:
     assert run("query", engine, sql, "-o", "markdown").stdout.splitlines()[1:3] == ["| ---: | --- |", "| 0 | row 0 |"]
 
 
-@pytest.mark.parametrize(("engine", "sql"), [("clickhouse", ROWS), ("questdb", QUESTDB_ROWS)])
+@on_each_engine
 def test_parquet_is_a_file_of_the_engine(project: Path, engine: str, sql: str, tmp_path: Path) -> None:
     file = tmp_path / "rows.parquet"
     with file.open("wb") as output:
@@ -164,7 +169,7 @@ def test_watch_runs_it_again_until_the_reader_leaves(project: Path) -> None:
         assert process.stderr
         assert [process.stdout.readline() for _ in range(3)] == [b'{"a":1}\n'] * 3
         process.stdout.close()
-        assert process.wait(10) == 0
+        assert process.wait(30) == 0
         assert process.stderr.read() == b""
 
 
@@ -176,7 +181,7 @@ def test_a_closed_pipe_ends_a_large_result_quietly(project: Path, format: str) -
         assert process.stderr
         assert process.stdout.readline()
         process.stdout.close()
-        assert process.wait(20) == 0
+        assert process.wait(30) == 0
         assert process.stderr.read() == b""
 
 

@@ -172,7 +172,7 @@ def test_tail_prints_what_comes_from_now_on_and_ends_with_its_reader(run: Run, p
         assert isinstance(json.loads(tail.stdout.readline())["payload"], int)
         tail.stdout.close()
         # Nothing more is published: that nobody reads any longer is noticed without a next line.
-        assert tail.wait(10) == 0
+        assert tail.wait(30) == 0
         assert tail.stderr.read() == b""
 
 
@@ -191,7 +191,7 @@ def test_ctrl_c_ends_a_tail_with_130(project: Path) -> None:
         assert tail.stdout.readline()
         tail.send_signal(signal.SIGINT)
         tail.stdout.read()
-        assert tail.wait(10) == 130
+        assert tail.wait(30) == 130
         assert b"Traceback" not in tail.stderr.read()
 
 
@@ -221,4 +221,4 @@ def test_a_broker_that_is_down_is_told_with_its_address(tmp_path: Path, project:
     done = thedata("stream", "ls", cwd=copy)
     assert done.returncode == 4
     assert "127.0.0.1:1" in done.stderr
-    assert time.monotonic() - began < 15
+    assert time.monotonic() - began < 60
