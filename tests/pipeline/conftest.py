@@ -11,11 +11,11 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
 from tests.pipeline.routes import route_to
@@ -80,11 +80,14 @@ class Worker:
     async def health(self) -> dict[str, Any]:
         """Return the state of its only route; empty while the process starts."""
         try:
-            async with httpx.AsyncClient() as client:
-                answer = (await client.get(f"http://127.0.0.1:{self.port}/healthz")).json()
-        except httpx.TransportError:
+            answer = await asyncio.to_thread(self._healthz)
+        except OSError:
             return {}
-        return dict(answer["routes"][0])
+        return dict(json.loads(answer)["routes"][0])
+
+    def _healthz(self) -> bytes:
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/healthz", timeout=10) as response:
+            return bytes(response.read())
 
     async def until(self, **wanted: Any) -> dict[str, Any]:
         """Wait until the route's health says this, and return it."""
@@ -159,7 +162,7 @@ class Platform:
         """Wait until the table has at least that many rows, and nothing is unacknowledged; return them in order."""
 
         async def is_done() -> bool:
-            return len(await self.numbers()) >= count and await self.unsettled() == 0
+            return await self.unsettled() == 0 and len(await self.numbers()) >= count
 
         try:
             await eventually(is_done, within_s=60)

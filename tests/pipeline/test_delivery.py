@@ -70,10 +70,10 @@ async def test_a_worker_that_starts_before_apply_waits_and_says_for_what(platfor
 
 async def test_nothing_is_lost_or_doubled_when_workers_are_killed(platform: Platform) -> None:
     await platform.create(ack_wait_s=1.5, max_batch=100)
-    total = 6000
+    total = 4000
     publishing = asyncio.create_task(publish_in_parts(platform, total))
     chance = random.Random(platform.store.engine)
-    for _ in range(4):
+    for _ in range(3):
         worker = platform.start_worker()
         await worker.until(state="running")
         await asyncio.sleep(chance.uniform(0.0, 0.3))
@@ -86,7 +86,7 @@ async def test_nothing_is_lost_or_doubled_when_workers_are_killed(platform: Plat
 async def test_what_was_written_and_not_acknowledged_is_not_written_again(platform: Platform) -> None:
     await platform.create(ack_wait_s=1.5, max_batch=100)
     await platform.publish(range(500))
-    for _ in range(3):
+    for _ in range(2):
         worker = platform.start_worker(signal_after=1)
         await asyncio.to_thread(worker.process.wait, 30)
     platform.start_worker()
@@ -95,7 +95,7 @@ async def test_what_was_written_and_not_acknowledged_is_not_written_again(platfo
 
 async def test_nothing_is_lost_or_doubled_when_the_store_is_killed(platform: Platform) -> None:
     await platform.create(ack_wait_s=1.5, max_batch=100)
-    total = 6000
+    total = 4000
     worker = platform.start_worker()
     publishing = asyncio.create_task(publish_in_parts(platform, total))
     await worker.until(state="running")
@@ -130,10 +130,10 @@ async def test_two_workers_at_the_same_time_do_no_harm(platform: Platform) -> No
     workers = [platform.start_worker(), platform.start_worker()]
     for worker in workers:
         await worker.until(state="running")
-    await publish_in_parts(platform, 5000)
-    assert await platform.arrived(5000) == list(range(5000))
+    await publish_in_parts(platform, 3000)
+    assert await platform.arrived(3000) == list(range(3000))
     shares = [(await worker.health())["rows"] for worker in workers]
-    assert sum(shares) == 5000
+    assert sum(shares) == 3000
 
 
 async def test_a_worker_that_slept_while_another_did_its_work_does_no_harm(platform: Platform) -> None:

@@ -17,7 +17,7 @@ from thedata_cli.pipeline.progress import RouteProgress, RouteState
 
 
 async def get(port: int, path: str, method: str = "GET") -> httpx.Response:
-    async with httpx.AsyncClient() as client:
+    async with httpx.AsyncClient(verify=False) as client:
         return await client.request(method, f"http://127.0.0.1:{port}{path}")
 
 

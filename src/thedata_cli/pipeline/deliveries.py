@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from thedata_cli.component_api.live import Consumption, Delivery
-from thedata_cli.errors import ServiceUnreachableError
+from thedata_cli.errors import TheDataError
 
 _SHORTEST_WAIT_S = 0.02
 
@@ -63,6 +63,6 @@ class HeldDeliveries:
             await asyncio.sleep(self._ack_wait_s / 3)
             for batch in list(self._batches):
                 until = time.monotonic() + self._ack_wait_s
-                with contextlib.suppress(ServiceUnreachableError):
+                with contextlib.suppress(TheDataError):
                     await self._consumption.extend(batch.deliveries)
                     batch.ours_until = until if not batch.is_doubtful else batch.ours_until
