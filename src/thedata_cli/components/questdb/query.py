@@ -62,24 +62,39 @@ async def run_query(endpoint: Endpoint, sql: str) -> AsyncIterator[QuestDBResult
         async with translated(sql, endpoint, limit_s=None):
             cursor = connection.cursor()
             rows = cursor.stream(sql, size=_BLOCK_ROWS)
-            first = await _first_row(rows, sql, endpoint)
-            yield QuestDBResult(_result_columns(cursor), rows, first)
+            first, has_result = await _first_row(rows, sql, endpoint)
+            columns = _result_columns(cursor)
+            if has_result and first is None:
+                columns = await _columns_of_nothing(connection, sql)
+            yield QuestDBResult(columns, rows, first)
     finally:
         await connection.close()
 
 
-async def _first_row(rows: AsyncIterator[tuple[Any, ...]], sql: str, endpoint: Endpoint) -> tuple[Any, ...] | None:
-    """Return the first row; None when the result is empty or the statement has none."""
+async def _first_row(
+    rows: AsyncIterator[tuple[Any, ...]], sql: str, endpoint: Endpoint
+) -> tuple[tuple[Any, ...] | None, bool]:
+    """Return the first row, None when there is none, and whether the statement has a result at all."""
     import psycopg
 
     async with translated(sql, endpoint, limit_s=STATEMENT_LIMIT_S):
         try:
-            return await anext(rows, None)
+            return await anext(rows, None), True
         except psycopg.ProgrammingError as error:
             # The driver's own word for a statement that ran and has no result; the server's errors have a severity.
             if error.diag.severity:
                 raise
-            return None
+            return None, False
+
+
+async def _columns_of_nothing(connection: psycopg.AsyncConnection[Any], sql: str) -> list[ResultColumn]:
+    """Return the columns of a query that found no rows: the driver tells them only with a row."""
+    import psycopg
+
+    try:
+        return _result_columns(await connection.execute(f"SELECT * FROM ({plain_query(sql)}) LIMIT 0"))
+    except psycopg.Error:
+        return []
 
 
 def _result_columns(cursor: psycopg.AsyncCursor[Any]) -> list[ResultColumn]:
