@@ -113,10 +113,7 @@ async def test_every_type_comes_out_as_it_went_in(live: QuestDBLive) -> None:
     assert [row["_sequence"] for row in found] == list(range(1, len(messages) + 1))
     for row, (_, expected) in zip(found, messages, strict=True):
         for name, value in expected.items():
-            if name.endswith("_json"):
-                stored = row[name] and msgspec.json.decode(row[name])
-            else:
-                stored = row[name]
+            stored = msgspec.json.decode(row[name]) if name.endswith("_json") and row[name] else row[name]
             expect = pytest.approx(value, rel=1e-7) if name.endswith("_float32") and value else as_stored(name, value)
             assert stored == expect, name
 
@@ -212,7 +209,7 @@ async def test_a_suspended_table_is_told_with_the_way_out(live: QuestDBLive) -> 
 
 
 async def test_killed_in_the_middle_of_writes_nothing_is_lost_or_doubled(data_dir: Path) -> None:
-    """Write on while the server is killed and started again, as the worker does: the same batch until it is confirmed."""
+    """Write as the worker does, the same batch until it is confirmed, while the server is killed and started again."""
     ports = None
     written, doubtful = 0, 0
     for round_ in range(3):

@@ -134,7 +134,7 @@ class QuestDBLive:
             raise
 
     async def _tables_and_views(self) -> tuple[list[LiveTable], list[tuple[Any, ...]]]:
-        """Read both lists until they agree: a view that is being made, dropped or refreshed is missing from one of them."""
+        """Read both lists until they agree: a view that is being made or refreshed may miss in one."""
         tables: list[LiveTable] = []
         views: list[tuple[Any, ...]] = []
         async for waited_s in moments():

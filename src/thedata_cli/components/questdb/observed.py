@@ -67,7 +67,7 @@ def read_columns(names: Sequence[str]) -> str:
 
 
 def count_rows(names: Sequence[str]) -> str:
-    """Return one statement that counts the rows of tables of which the server keeps no count, as they were not written."""
+    """Return one statement that counts the rows of tables: the server keeps no count of those it has not written."""
     return " UNION ALL ".join(f"SELECT {literal(name)} AS name, count() AS n FROM {identifier(name)}" for name in names)
 
 
