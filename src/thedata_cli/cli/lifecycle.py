@@ -77,7 +77,7 @@ async def down(
     Example: thedata down
     """
     from thedata_cli.output.quantities import bytes_text
-    from thedata_cli.output.services import print_down, service_progress, states_document
+    from thedata_cli.output.services import DownReport, down_document, print_down, service_progress
     from thedata_cli.project.load import find_project
     from thedata_cli.targets.choose import target_of_directory
 
@@ -91,9 +91,8 @@ async def down(
         )
     with service_progress(show) as on_event:
         states = await target.down(on_event=on_event)
-        if volumes:
-            await target.destroy_data()
-    show.result(states, human=print_down, document=states_document)
+    deleted = await target.destroy_data() if volumes else None
+    show.result(DownReport(states, deleted), human=print_down, document=down_document)
 
 
 @app.command()
