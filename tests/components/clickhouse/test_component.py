@@ -10,11 +10,13 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import pytest
+from pydantic import BaseModel
 
 from thedata_cli.component_api.embedded import Placement
 from thedata_cli.component_api.endpoints import Endpoint
 from thedata_cli.components.clickhouse import checks, installation
 from thedata_cli.components.clickhouse.component import PASSWORD, ClickHouseComponent
+from thedata_cli.components.clickhouse.tables import ClickHouseColumn, ClickHouseTable, ClickHouseView
 from thedata_cli.errors import MissingDependencyError
 from thedata_cli.health import CheckStatus
 
@@ -111,3 +113,10 @@ def test_the_engine_version_is_read_without_importing_it() -> None:
 def test_findings_name_cause_and_fix(result: Any, status: str, summary: str) -> None:
     assert (result.status.value, result.summary) == (status, summary)
     assert status == "ok" or (result.cause and result.fix)
+
+
+@pytest.mark.parametrize("model", [ClickHouseComponent, ClickHouseTable, ClickHouseColumn, ClickHouseView])
+def test_every_key_has_its_place_in_the_docs(model: type[BaseModel]) -> None:
+    page = (Path(__file__).parents[3] / "docs" / "components" / "clickhouse.md").read_text()
+    missing = [key for key in model.model_fields if f"`{key}`" not in page and f"{key}:" not in page]
+    assert not missing
