@@ -137,7 +137,9 @@ def class_archive(java: Path, jar: Path, progress: Progress) -> Path | None:
     modules = java.resolve().parent.parent / "lib" / "modules"
     if not modules.is_file():
         return None
-    identity = f"{modules}\n{modules.stat().st_mtime_ns}\n{jar}\n{jar.stat().st_mtime_ns}"
+    # Java takes an archive only from the same Java, jar and options.
+    command = server_command(java, jar, Path())
+    identity = f"{command}{modules.stat().st_mtime_ns}{jar.stat().st_mtime_ns}"
     archive = jar.with_name(f"{jar.stem}-{hashlib.sha256(identity.encode()).hexdigest()[:12]}.aot")
     if not archive.exists():
         progress("preparing fast starts of QuestDB (once, some seconds)")
