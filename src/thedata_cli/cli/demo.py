@@ -31,7 +31,8 @@ async def demo(
 ) -> ExitCode:
     """Show the whole of it, with real data.
 
-    Makes a project, starts it, moves real events through it, and asks questions. May be interrupted and run again; it goes on where it was. The data stays in the project's directory.
+    Makes a project, starts it, moves real events through it, and asks questions. May be interrupted and run again; it
+    goes on where it was. The data stays in the project's directory.
 
     Example: thedata demo --stop --output json
     """
