@@ -77,6 +77,12 @@ def test_the_console_may_talk_to_its_own_server_only(server: QuestDBServer) -> N
 
 
 @pytest.mark.live
+def test_java_takes_the_class_archive(server: QuestDBServer) -> None:
+    assert any(part.startswith("-XX:AOTCache=") for part in psutil.Process(server.process.pid).cmdline())
+    assert "[aot]" not in server.log.read_text(errors="replace")
+
+
+@pytest.mark.live
 def test_no_secret_is_in_the_command_line_or_the_log(server: QuestDBServer) -> None:
     password = server.endpoint.secrets[PASSWORD]
     assert password not in " ".join(psutil.Process(server.process.pid).cmdline())

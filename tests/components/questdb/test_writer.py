@@ -192,6 +192,31 @@ async def test_a_missing_table_and_a_missing_column_are_told(live: QuestDBLive) 
     assert await run(live, "SELECT table_name FROM tables() WHERE table_name = 'departures'") == []
 
 
+async def test_rows_are_not_blamed_for_a_column_that_has_changed(live: QuestDBLive) -> None:
+    await apply(live, project(table(contract="departures"), routes=[route()]))
+    async with live.open_writer(route()) as writer:
+        await live.execute(Step('ALTER TABLE "departures" ALTER COLUMN "flight" TYPE VARCHAR'))
+        with pytest.raises(StatementRejectedError, match="has changed"):
+            await writer.write(batch(departures(1, 10)))
+    await live.execute(Step('ALTER TABLE "departures" ALTER COLUMN "flight" TYPE LONG'))
+    async with live.open_writer(route()) as writer:
+        assert not await writer.write(batch(departures(1, 10)))
+    assert await count(live, "departures") == 10
+
+
+async def test_a_cancelled_write_leaves_nothing_behind_that_breaks_the_next(live: QuestDBLive) -> None:
+    await apply(live, project(table(contract="departures"), routes=[route()]))
+    async with live.open_writer(route()) as writer:
+        writing = asyncio.create_task(writer.write(batch(departures(1, 20_000))))
+        await asyncio.sleep(0)
+        writing.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await writing
+    async with live.open_writer(route()) as writer:
+        assert not await writer.write(batch(departures(1, 20_000), may_be_present=range(1, 20_001)))
+    assert await count(live, "departures") == 20_000
+
+
 async def test_a_suspended_table_is_told_with_the_way_out(live: QuestDBLive) -> None:
     declared = table(contract="departures", columns=[{"name": "price", "type": "DECIMAL(10,2)"}])
     await apply(live, project(declared, routes=[route()]))
