@@ -98,7 +98,8 @@ def _check_service(state: ServiceState) -> CheckResult:
         cause = f"it died {state.restarts} times since it was started" if state.restarts else ""
         fix = f"thedata logs {state.service}" if state.restarts else ""
         return CheckResult(name, status, f"healthy, pid {state.pid}", cause, fix, {"restarts": state.restarts})
-    fix = "thedata up" if state.state is ServicePhase.STOPPED else f"thedata logs {state.service}"
+    fixes = {ServicePhase.STOPPED: "thedata up", ServicePhase.UNHEALTHY: f"thedata restart {state.service}"}
+    fix = fixes.get(state.state, f"thedata logs {state.service}")
     return CheckResult(name, CheckStatus.FAILED, str(state.state), state.detail or "it does not run", fix)
 
 

@@ -29,7 +29,7 @@ from thedata_cli.components.questdb.observed import (
 )
 from thedata_cli.components.questdb.rows import RowWriter, UnstorableError
 from thedata_cli.components.questdb.sql_text import identifier
-from thedata_cli.components.questdb.wal import wait_until_applied, wal_state
+from thedata_cli.components.questdb.wal import resume, wait_until_applied, wal_state
 from thedata_cli.errors import ServiceUnreachableError, StatementRejectedError
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ async def open_writer(endpoint: Endpoint, connection: Connection, route: Route) 
     from questdb import Protocol, Sender
 
     rows = await _row_writer(connection, route)
-    await wal_state(connection, route.table.name)
+    await resume(connection, route.table.name)
     sender = Sender(
         Protocol.Http,
         endpoint.host,
