@@ -115,6 +115,6 @@ async def test_a_server_that_cannot_write_is_told_with_its_reason(
         await connected.publish(numbered(100))
         # Fails as a full disk does, on any disk.
         resource.prlimit(own_server.process.pid, resource.RLIMIT_FSIZE, (1000, resource.RLIM_INFINITY))
-        with pytest.raises(ServiceUnreachableError, match="NATS stores nothing: .*file too large") as caught:
+        with pytest.raises(ServiceUnreachableError, match=r"NATS stores nothing: .*file too large") as caught:
             await connected.publish(numbered(10_000))
         assert "thedata restart nats" in caught.value.hint
