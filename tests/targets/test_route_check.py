@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 
 from tests.pipeline.routes import route_to
-
 from thedata_cli.errors import ServiceUnreachableError
 from thedata_cli.pipeline.health import health_server
 from thedata_cli.pipeline.progress import RouteProgress, RouteState
