@@ -13,15 +13,21 @@ from uuid import UUID
 
 from rich.console import Console
 
+from thedata_cli.component_api.contracts import Contract
 from thedata_cli.component_api.live import ConsumerState, ResultColumn, StreamMessage, StreamState
 from thedata_cli.errors import ServiceUnreachableError, SourcePosition
 from thedata_cli.health import CheckResult, CheckStatus
 from thedata_cli.output.checks import DoctorReport
+from thedata_cli.output.demo import DemoReport, StreamCounts
 from thedata_cli.output.row_format import RowFormat
 from thedata_cli.output.rows import row_encoder, write_rows
+from thedata_cli.output.services import DownReport
 from thedata_cli.plan.changes import Action, Change, Conflict, Plan, Step
 from thedata_cli.plan.resources import Difference, ResourceId
+from thedata_cli.project.blueprints import find_blueprint
+from thedata_cli.project.model import Project
 from thedata_cli.stack.live_stack import AppliedChange, ApplyReport, ChangeState
+from thedata_cli.targets.embedded.states import ServicePhase, ServiceState
 from thedata_cli.targets.status import ServiceStatus, StackStatus
 
 NEW_YEAR = datetime.datetime(2013, 1, 1, 10, 15, tzinfo=datetime.UTC)
@@ -175,6 +181,28 @@ DOCTOR = DoctorReport(
         ],
     }
 )
+
+FLIGHTS = find_blueprint("flights")
+
+PROJECT = Project(
+    name="flights",
+    directory=Path("/srv/flights"),
+    environment="dev",
+    components={},
+    contracts={"departures": Contract("departures", "flights.departures.>", ())},
+)
+
+DEMO = DemoReport(
+    directory=Path("/srv/flights-demo"),
+    project="flights",
+    counts=(StreamCounts("departures", 336776, {"clickhouse": 336776, "questdb": 336776}),),
+    seconds={"project": 0.31, "start": 2.5, "apply": 1.3, "publish": 9.7, "wait": 4.5, "load": 14.2, "queries": 0.3},
+    published=336776,
+    rows_per_s=47433.2,
+    query_rows={"delays_by_carrier": 16},
+)
+
+DOWN = DownReport((ServiceState("nats", ServicePhase.STOPPED),), {"nats": 131072})
 
 STATUS = StackStatus(
     "flights",

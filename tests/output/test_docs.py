@@ -14,13 +14,25 @@ import pytest
 from tests.output import samples
 from thedata_cli.output.checks import doctor_document
 from thedata_cli.output.console import error_document
+from thedata_cli.output.demo import demo_document
 from thedata_cli.output.messages import message_line
 from thedata_cli.output.plan import apply_document, plan_document
+from thedata_cli.output.project import (
+    InitReport,
+    blueprint_document,
+    blueprints_document,
+    check_document,
+    init_document,
+)
 from thedata_cli.output.publishing import PublishReport, publish_document
 from thedata_cli.output.row_format import RowFormat
+from thedata_cli.output.services import down_document
 from thedata_cli.output.status import status_document
 from thedata_cli.output.streams import stream_document, streams_document
 from thedata_cli.output.table import print_table
+from thedata_cli.output.up import UpReport, up_document
+from thedata_cli.stack.live_stack import ApplyReport
+from thedata_cli.targets.status import StackStatus
 
 PAGE = (Path(__file__).parent.parent.parent / "docs" / "output.md").read_text()
 
@@ -35,6 +47,13 @@ DOCUMENTS: Mapping[str, Mapping[str, Any]] = {
     "thedata/pub/1": publish_document(PublishReport(published=336776, duplicates=0, skipped=0, seconds=4.211)),
     "thedata/doctor/1": doctor_document(samples.DOCTOR),
     "thedata/status/1": status_document(samples.STATUS),
+    "thedata/up/1": up_document(UpReport(StackStatus("flights", "embedded", ()), ApplyReport())),
+    "thedata/down/1": down_document(samples.DOWN),
+    "thedata/demo/1": demo_document(samples.DEMO),
+    "thedata/init/1": init_document(InitReport(Path("/srv/flights"), samples.FLIGHTS, [Path("thedata.yaml")])),
+    "thedata/check/1": check_document(samples.PROJECT),
+    "thedata/blueprints/1": blueprints_document([samples.FLIGHTS]),
+    "thedata/blueprint/1": blueprint_document(samples.FLIGHTS),
     "Errors": error_document(samples.REPORT.failure.error),
 }
 

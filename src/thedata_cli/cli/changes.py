@@ -72,6 +72,7 @@ async def apply(
     from thedata_cli.output.services import service_progress
     from thedata_cli.plan.resources import ResourceId
     from thedata_cli.project.load import open_project
+    from thedata_cli.project.registry import WORKER
     from thedata_cli.stack.live_stack import connect
     from thedata_cli.stack.resources import desired_resources
     from thedata_cli.targets.choose import choose_target
@@ -85,7 +86,9 @@ async def apply(
         found.refuse_data_loss(allowed=allow_data_loss)
         show.confirm("Apply these changes?", assume_yes=yes or found.is_empty)
         report = await live.apply(found, on_change=lambda change: show.preview(change, human=print_change))
-    with service_progress(show) as on_event:
-        await target.up(on_event=on_event)
+    if await target.is_running(WORKER):
+        # Its routes may have changed; whatever is as wanted is left alone.
+        with service_progress(show) as on_event:
+            await target.up(on_event=on_event)
     show.result(report, human=print_apply, document=apply_document)
     return ExitCode.FAILED if report.failure else ExitCode.OK

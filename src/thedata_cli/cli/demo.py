@@ -29,9 +29,10 @@ async def demo(
     stop: Annotated[bool, typer.Option("--stop", help="Stop the stack at the end, also on a terminal.")] = False,
     output: OutputFormat = Format.HUMAN,  # noqa: ARG001
 ) -> ExitCode:
-    """Show the whole of it: make a project, start it, move real data, ask questions.
+    """Show the whole of it, with real data.
 
-    May be interrupted and run again; it goes on where it was. The data stays in the project's directory.
+    Makes a project, starts it, moves real events through it, and asks questions. May be interrupted and run again; it
+    goes on where it was. The data stays in the project's directory.
 
     Example: thedata demo --stop --output json
     """

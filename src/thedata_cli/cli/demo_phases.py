@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from thedata_cli.component_api.live import CanPublish, CanQuery, CanTail
+from thedata_cli.component_api.live import CanPublish, CanQuery, CanTail, ResultStream
 from thedata_cli.errors import MissingDependencyError, UnhealthyError
 from thedata_cli.output.chart import parse_chart, print_chart, read_chart
 from thedata_cli.output.console import Show
@@ -23,6 +23,7 @@ from thedata_cli.plan.resources import ResourceId
 from thedata_cli.project.blueprints import Blueprint, find_blueprint
 from thedata_cli.project.load import load_project
 from thedata_cli.project.model import PROJECT_FILE, FeedSettings, Project
+from thedata_cli.project.queries import NamedQuery
 from thedata_cli.project.scaffold import scaffold
 from thedata_cli.stack.live_stack import LiveStack, connect
 from thedata_cli.stack.resources import desired_resources
@@ -51,6 +52,7 @@ class Demo:
         self._seconds: dict[str, float] = {}
         self._published = 0
         self._loaded_rows = 0
+        self._query_rows: dict[str, int] = {}
         self._counts: Sequence[StreamCounts] = ()
         self._project: Project
         self._target: EmbeddedTarget
@@ -105,15 +107,19 @@ class Demo:
             async with self._connect() as live:
                 for name in self._blueprint.manifest.shows:
                     query = self._project.queries[name]
-                    engine = live.with_ability(CanQuery, key=query.engine)
-                    if self._show.is_json:
-                        continue
-                    self._show.stdout.print(f"\n{query.description or name}", style="bold", markup=False)
-                    async with engine.query(query.sql) as result:
-                        if query.chart:
-                            print_chart(self._show.stdout, await read_chart(result, parse_chart(query.chart)))
-                        else:
-                            await print_table(result, self._show.stdout)
+                    async with live.with_ability(CanQuery, key=query.engine).query(query.sql) as result:
+                        self._query_rows[name] = await self._show_query(query, result)
+
+    async def _show_query(self, query: NamedQuery, result: ResultStream) -> int:
+        """Print a result the way its query wants it, and return how many rows it has."""
+        if self._show.is_json:
+            return sum([len(rows) async for rows in result.blocks()])
+        self._show.stdout.print(f"\n{query.description or query.name}", style="bold", markup=False)
+        if not query.chart:
+            return await print_table(result, self._show.stdout)
+        chart = await read_chart(result, parse_chart(query.chart))
+        print_chart(self._show.stdout, chart)
+        return chart.rows
 
     async def stop(self) -> None:
         """Stop the stack; its data stays."""
@@ -130,7 +136,7 @@ class Demo:
             published=self._published,
             rows_per_s=self._loaded_rows / self._seconds["load"],
             stays_up=stays_up,
-            queries=self._blueprint.manifest.shows,
+            query_rows=self._query_rows,
         )
 
     async def _run_feed(self, live: LiveStack, name: str, feed: FeedSettings) -> None:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from thedata_cli.cli.app import app
 from thedata_cli.cli.options import AllowDataLoss, EnvironmentName, Format, OutputFormat, ProjectDir
 from thedata_cli.cli.run_command import run_command
-from thedata_cli.errors import ExitCode, RefusedError
+from thedata_cli.errors import ExitCode, RefusedError, ServiceStartError
 from thedata_cli.output.console import Show
+
+if TYPE_CHECKING:
+    from thedata_cli.targets.embedded.runtime import EmbeddedTarget
 
 Timeout = Annotated[float, typer.Option(metavar="SECONDS", min=1, help="How long to wait for health.")]
 
@@ -29,7 +32,8 @@ async def up(
 ) -> ExitCode:
     """Start the stack, and apply what the project declares.
 
-    Waits until every service is healthy. Running it again changes nothing that is already as declared.
+    Waits until every service is healthy, and starts again one that has stopped answering. Where a service fails, the
+    others run and get what is declared for them. Running it again changes nothing that is already as declared.
 
     Example: thedata up --no-apply
     """
@@ -46,19 +50,32 @@ async def up(
     loaded = open_project(project, environment)
     target = choose_target(loaded)
     show.detail(f"target: {target.name} (processes on this machine)")
+    failure = None
     with service_progress(show) as on_event:
-        await target.up(timeout_s=timeout, on_event=on_event)
+        try:
+            await target.up(timeout_s=timeout, on_event=on_event)
+        except ServiceStartError as error:
+            failure = error
     write_schemas(loaded.directory)
     report = None
     if not no_apply:
-        async with connect(loaded.name, loaded.components, target.endpoints()) as live:
+        only = await _healthy(target) if failure else None
+        async with connect(loaded.name, loaded.components, target.endpoints(), only=only) as live:
             plan = await live.plan(desired_resources(loaded))
             plan.refuse_conflicts()
             plan.refuse_data_loss(allowed=allow_data_loss)
             report = await live.apply(plan, on_change=lambda change: show.preview(change, human=print_change))
+    if failure:
+        raise failure
     status = await stack_status(loaded, target)
     show.result(UpReport(status, report), human=print_up, document=up_document)
     return ExitCode.FAILED if report and report.failure else ExitCode.OK
+
+
+async def _healthy(target: EmbeddedTarget) -> list[str]:
+    from thedata_cli.targets.embedded.states import ServicePhase
+
+    return [state.service for state in await target.status() if state.state is ServicePhase.HEALTHY]
 
 
 @app.command()
@@ -77,7 +94,7 @@ async def down(
     Example: thedata down
     """
     from thedata_cli.output.quantities import bytes_text
-    from thedata_cli.output.services import print_down, service_progress, states_document
+    from thedata_cli.output.services import DownReport, down_document, print_down, service_progress
     from thedata_cli.project.load import find_project
     from thedata_cli.targets.choose import target_of_directory
 
@@ -91,9 +108,8 @@ async def down(
         )
     with service_progress(show) as on_event:
         states = await target.down(on_event=on_event)
-        if volumes:
-            await target.destroy_data()
-    show.result(states, human=print_down, document=states_document)
+    deleted = await target.destroy_data() if volumes else None
+    show.result(DownReport(states, deleted), human=print_down, document=down_document)
 
 
 @app.command()

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from thedata_cli.component_api.live import LiveComponent
 
 serve_app = typer.Typer(
-    help="Run a process of the stack in the foreground; `thedata up` does it in the background.",
+    help="Run a process of the stack in the foreground.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )

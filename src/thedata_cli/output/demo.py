@@ -40,6 +40,7 @@ class DemoReport:
         seconds: Phase → seconds, in order; phases do not overlap but for `load`, which counts from the first message.
         published: Messages that this run published.
         rows_per_s: Rows that reached a table, all tables together, per second of publishing and loading.
+        query_rows: Named query → rows of its result.
         stays_up: Whether the stack was left running.
     """
 
@@ -49,8 +50,8 @@ class DemoReport:
     seconds: Mapping[str, float]
     published: int
     rows_per_s: float
+    query_rows: Mapping[str, int] = field(default_factory=dict)
     stays_up: bool = True
-    queries: Sequence[str] = field(default=())
 
     @property
     def agrees(self) -> bool:
@@ -101,6 +102,7 @@ def demo_document(report: DemoReport) -> dict[str, Any]:
         "published": report.published,
         "rows_per_s": round(report.rows_per_s),
         "seconds": {phase: round(seconds, 3) for phase, seconds in report.seconds.items()},
+        "query_rows": dict(report.query_rows),
         "stays_up": report.stays_up,
     }
 
@@ -112,7 +114,7 @@ def _next(report: DemoReport) -> str:
         f"\nThe stack runs. Next: cd {report.directory}",
         "  thedata status",
         f"  thedata stream tail {report.counts[0].stream} --last 5 --no-follow" if report.counts else "",
-        f"  thedata query --name {report.queries[0]}" if report.queries else "",
+        *(f"  thedata query --name {name}" for name in list(report.query_rows)[:1]),
         "  thedata env --format shell",
         "  thedata down",
     ]

@@ -168,6 +168,8 @@ def _failure_text(applied: AppliedChange) -> Text:
     text = Text.assemble(("✗", "bold red"), f" {applied.change.action} ", (str(applied.change.id), "bold"))
     if error:
         text.append(f": {printable(error.message)}")
+        if applied.change.position:
+            text.append(f"\n    {applied.change.position}", "dim")
         for line in error.detail.splitlines():
             text.append(f"\n    {printable(line)}", "dim")
         if error.hint:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from thedata_cli.output.console import Show
+from thedata_cli.output.quantities import bytes_text
 from thedata_cli.targets.embedded.states import OnEvent, ServiceEvent, ServicePhase, ServiceState
 
 if TYPE_CHECKING:
@@ -81,18 +83,30 @@ def _table(latest: dict[str, ServiceEvent], details: dict[str, list[str]]) -> Ta
     return table
 
 
-def print_down(console: Console, states: Sequence[ServiceState]) -> None:
-    """Print what still runs after `down`, which should be nothing."""
-    running = [state.service for state in states if state.pid is not None]
+@dataclass(frozen=True)
+class DownReport:
+    """What `down` left, and the bytes of data that it deleted by service; None when the data stays."""
+
+    states: Sequence[ServiceState]
+    deleted: Mapping[str, int] | None
+
+
+def print_down(console: Console, report: DownReport) -> None:
+    """Print what still runs after `down`, which should be nothing, and what became of the data."""
+    running = [state.service for state in report.states if state.pid is not None]
     if running:
         console.print(f"Still running: {', '.join(running)}", style="bold red", markup=False)
+    elif report.deleted is None:
+        console.print("Nothing runs. The data stays; `thedata up` goes on with it.", markup=False)
     else:
-        console.print("Nothing runs. The data stays; `thedata up` goes on with it.")
+        sizes = ", ".join(f"{name} {bytes_text(size)}" for name, size in report.deleted.items()) or "there was none"
+        console.print(f"Nothing runs. The data is deleted: {sizes}.", markup=False)
 
 
-def states_document(states: Sequence[ServiceState]) -> dict[str, Any]:
+def down_document(report: DownReport) -> dict[str, Any]:
     """Return the JSON form of what `down` left."""
     return {
         "schema": "thedata/down/1",
-        "services": [{"name": state.service, "state": str(state.state), "pid": state.pid} for state in states],
+        "services": [{"name": state.service, "state": str(state.state), "pid": state.pid} for state in report.states],
+        "deleted_bytes": None if report.deleted is None else dict(report.deleted),
     }

@@ -81,12 +81,18 @@ class LiveStack:
         return next(iter(able.values()))
 
     async def plan(self, desired: Sequence[Resource], *, adopt: Collection[ResourceId] = ()) -> Plan:
-        """Observe every component and decide what turns it into `desired`.
+        """Observe every connected component and decide what turns it into `desired`.
+
+        What lives in a component that is not connected, or needs something there, is left as it is.
 
         Raises:
             InvalidProjectError: Engines refuse expressions of the project's files; all of them.
         """
-        normalised, observed = await asyncio.gather(self._normalise(desired), self._observe())
+        left = _out_of_reach(desired, self._live.keys())
+        normalised, observed = await asyncio.gather(
+            self._normalise([resource for resource in desired if resource.id not in left]), self._observe()
+        )
+        observed = [resource for resource in observed if resource.id not in left]
         kinds = [kind for component in self._components.values() for kind in component.kinds]
         return make_plan(project=self._project, desired=normalised, observed=observed, kinds=kinds, adopt=adopt)
 
@@ -140,6 +146,17 @@ class LiveStack:
     async def _observe(self) -> list[Resource]:
         parts = await asyncio.gather(*(live.observe() for live in self._live.values()))
         return [resource for part in parts for resource in part]
+
+
+def _out_of_reach(desired: Sequence[Resource], connected: Collection[str]) -> set[ResourceId]:
+    left = {resource.id for resource in desired if resource.id.component not in connected}
+    while more := {
+        resource.id
+        for resource in desired
+        if resource.id not in left and not left.isdisjoint({*resource.depends_on, resource.inside})
+    }:
+        left |= more
+    return left
 
 
 async def _check(key: str, live: LiveComponent) -> Sequence[CheckResult]:

@@ -16,6 +16,7 @@ from thedata_cli.targets.choose import choose_target
 from thedata_cli.targets.embedded.runtime import EmbeddedTarget
 from thedata_cli.targets.embedded.states import ServicePhase, ServiceState
 from thedata_cli.targets.machine import check_machine, gather
+from thedata_cli.targets.port_check import check_ports
 from thedata_cli.targets.status import pipeline_lag
 
 
@@ -33,9 +34,13 @@ async def examine(directory: Path | None, environment: str) -> Mapping[str, Sequ
         project = load_project(directory, environment)
     except TheDataError as error:
         return {"machine": machine, "project": [_invalid(error)]}
+    target = choose_target(project)
+    states = await target.status()
+    machine.append(await asyncio.to_thread(check_ports, project.components, states))
     for component in project.components.values():
         machine += component.check_machine()
-    return {"machine": machine, "project": [*_check_project(project)], "stack": await _examine_stack(project)}
+    stack = await _examine_stack(project, target, states)
+    return {"machine": machine, "project": [*_check_project(project)], "stack": stack}
 
 
 def _invalid(error: TheDataError) -> CheckResult:
@@ -65,9 +70,9 @@ def _check_project(project: Project) -> Iterator[CheckResult]:
         yield CheckResult("project.contracts", CheckStatus.OK, "every contract is used, and matches its tables")
 
 
-async def _examine_stack(project: Project) -> Sequence[CheckResult]:
-    target = choose_target(project)
-    states = await target.status()
+async def _examine_stack(
+    project: Project, target: EmbeddedTarget, states: Sequence[ServiceState]
+) -> Sequence[CheckResult]:
     if not any(state.pid for state in states):
         return [CheckResult("stack", CheckStatus.SKIPPED, "the stack does not run; start it with `thedata up`")]
     results = [_check_service(state) for state in states]
@@ -93,7 +98,8 @@ def _check_service(state: ServiceState) -> CheckResult:
         cause = f"it died {state.restarts} times since it was started" if state.restarts else ""
         fix = f"thedata logs {state.service}" if state.restarts else ""
         return CheckResult(name, status, f"healthy, pid {state.pid}", cause, fix, {"restarts": state.restarts})
-    fix = "thedata up" if state.state is ServicePhase.STOPPED else f"thedata logs {state.service}"
+    fixes = {ServicePhase.STOPPED: "thedata up", ServicePhase.UNHEALTHY: f"thedata restart {state.service}"}
+    fix = fixes.get(state.state, f"thedata logs {state.service}")
     return CheckResult(name, CheckStatus.FAILED, str(state.state), state.detail or "it does not run", fix)
 
 

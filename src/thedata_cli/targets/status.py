@@ -94,7 +94,7 @@ def _service(
         version_wanted=component.wanted_version if component else "",
         version_running=versions.get(state.service, state.version if is_running else ""),
         ports=state.ports,
-        url=component.web_address(state.host, state.ports) if component else "",
+        url=component.web_address(state.host, state.ports) if component and is_running else "",
         uptime_s=state.uptime_s,
         restarts=state.restarts,
         lag=lag.total if lag and state.service == WORKER else None,

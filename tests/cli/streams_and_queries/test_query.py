@@ -5,12 +5,12 @@ from __future__ import annotations
 import csv
 import io
 import json
-import os
 import re
 import subprocess
 import sys
 from pathlib import Path
 
+import psutil
 import pytest
 
 from tests.cli.streams_and_queries.conftest import Run, RunInside, started
@@ -189,11 +189,12 @@ def test_a_large_result_takes_little_memory(project: Path) -> None:
     sql = "SELECT number AS n, toString(number) AS s, number / 3 AS f FROM numbers(2000000)"
     with started("query", "clickhouse", sql, "-o", "csv", cwd=project) as process:
         assert process.stdout
-        count = 0
+        # Sampled, because the kernel's own peak counts the memory of the process that forked it.
+        memory = psutil.Process(process.pid)
+        count = peak = 0
         while chunk := process.stdout.read(2**20):
             count += chunk.count(b"\n")
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-    assert process.returncode == 0
+            peak = max(peak, memory.memory_info().rss)
+        assert process.wait(30) == 0
     assert count == 2_000_001
-    assert usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024) < 250_000_000
+    assert 10_000_000 < peak < 250_000_000

@@ -182,9 +182,10 @@ def _has_output(descriptor: int) -> bool:
     return bool(select.select([descriptor], [], [], 0.05)[0])
 
 
-def test_ctrl_c_ends_a_tail_with_130(project: Path) -> None:
+def test_ctrl_c_ends_a_tail_with_130(run: Run, project: Path) -> None:
     import signal
 
+    run("stream", "pub", "departures", json.dumps(departure()))
     with started("stream", "tail", "departures", "--from-seq", "1", cwd=project) as tail:
         assert tail.stdout
         assert tail.stderr

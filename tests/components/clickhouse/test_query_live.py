@@ -96,6 +96,7 @@ async def test_a_statement_without_a_result_has_no_columns(shared: Stack) -> Non
     ("sql", "line", "column"),
     [
         ("SELECT 1 frm x", 1, 14),
+        ("SELECT 1 FROM", 1, 14),
         ("SELECT 1,\n  2 +\nFROM numbers(1)", 3, 13),
         ("SELECT 'ü',\n  missing_column\nFROM numbers(1)", 2, 3),
         ("SELECT no_such_function(1)", 1, 8),
@@ -106,6 +107,7 @@ async def test_a_rejected_statement_tells_its_place(shared: Stack, sql: str, lin
     with pytest.raises(StatementRejectedError) as raised:
         await shared.rows(sql)
     assert (raised.value.line, raised.value.column) == (line, column), raised.value.message
+    assert "OUTFILE" not in raised.value.message
 
 
 async def test_an_error_after_the_first_rows_is_raised(shared: Stack) -> None:

@@ -16,6 +16,7 @@ from tests.components.questdb.cases import (
     plan_of,
     problems,
     project,
+    route,
     run,
     table,
     view,
@@ -31,9 +32,9 @@ pytestmark = pytest.mark.live
 EXAMPLES = int(os.environ.get("QUESTDB_EXAMPLES", "25"))
 
 TYPES = [
-    "BOOLEAN", "BYTE", "SHORT", "CHAR", "INT", "LONG", "LONG256", "FLOAT", "DOUBLE", "DATE", "TIMESTAMP", "TIMESTAMP_NS",
-    "SYMBOL", "VARCHAR", "STRING", "UUID", "ipv4", "GEOHASH(4c)", "geohash(7b)", "BINARY", "DOUBLE[]", "double[][]",
-    "DECIMAL(10, 2)",
+    "BOOLEAN", "BYTE", "SHORT", "CHAR", "INT", "LONG", "LONG256", "FLOAT", "DOUBLE", "DATE", "TIMESTAMP",
+    "TIMESTAMP_NS", "SYMBOL", "VARCHAR", "STRING", "UUID", "ipv4", "GEOHASH(4c)", "geohash(7b)", "BINARY", "DOUBLE[]",
+    "double[][]", "DECIMAL(10, 2)",
 ]  # fmt: skip
 NAMES = ["a", "b", "C", "Ünï cöde", "select", "_x", "$1"]
 TTLS = ["0h", "1d", "2w", "6M", "2y", "14d"]
@@ -183,8 +184,6 @@ def contracts(draw: st.DrawFn) -> Contract:
 def test_plan_is_empty_after_any_contract(
     server: QuestDBServer, first: Contract, second: Contract, is_fed: bool
 ) -> None:
-    from tests.components.questdb.cases import route
-
     wanted = [
         valid(project(table("t", contract="c"), contracts=[each], routes=[route(each, "t")] if is_fed else []))
         for each in (first, second)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shutil
 import subprocess
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import psutil
 import pytest
@@ -200,4 +202,13 @@ async def test_a_request_of_another_version_is_refused_and_hurts_nothing(lab: La
         writer.write(request + b"\n")
         assert "refused" in json.loads(await reader.readline())
         writer.close()
+    assert (await lab.up(target))["one"].pid == before["one"].pid
+
+
+async def test_a_socket_that_was_swept_away_comes_back(lab: Lab) -> None:
+    target = lab.target(fake("one"))
+    before = await lab.up(target)
+    socket_file = Path(json.loads(lab.layout.record_file.read_text())["socket"])
+    shutil.rmtree(socket_file.parent)
+    await eventually(socket_file.exists)
     assert (await lab.up(target))["one"].pid == before["one"].pid

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import resource
 import shutil
@@ -49,8 +50,10 @@ async def test_a_project_may_lie_deep(tmp_path: Path) -> None:
     lab.project_dir.mkdir(parents=True)
     target = lab.target(fake("one"))
     await lab.up(target)
+    socket_file = Path(json.loads(lab.layout.record_file.read_text())["socket"])
+    assert len(os.fsencode(socket_file)) < SOCKET_PATH_LIMIT
     await lab.down(target)
-    assert len(os.fsencode(private_runtime_dir(lab.layout.key))) < SOCKET_PATH_LIMIT
+    assert not socket_file.parent.exists()
     assert lab.processes() == []
 
 

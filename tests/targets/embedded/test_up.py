@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+import psutil
 import pytest
 
 from tests.targets.embedded.fake_components import OVERTAKERS, fake
@@ -104,6 +105,19 @@ async def test_a_service_that_hangs_is_found_by_the_limit_and_the_others_run(lab
         "ill": ServicePhase.UNHEALTHY,
         "well": ServicePhase.HEALTHY,
     }
+
+
+async def test_a_service_that_has_stopped_answering_is_started_again(lab: Lab) -> None:
+    target = lab.target(fake("ill"), fake("well"))
+    before = await lab.up(target)
+    psutil.Process(before["ill"].pid).suspend()
+    while (await target.status())[0].uptime_s < 1:  # type: ignore[operator]
+        pass
+    after = await lab.up(target, timeout_s=1)
+    assert "gave no answer within 2 s; it is started again" in lab.details("ill")
+    assert after["ill"].state is ServicePhase.HEALTHY
+    assert after["ill"].pid != before["ill"].pid
+    assert after["well"].pid == before["well"].pid
 
 
 async def test_what_is_missing_is_named_with_the_way_to_get_it(lab: Lab) -> None:

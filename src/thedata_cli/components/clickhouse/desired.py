@@ -174,7 +174,12 @@ def _column_problems(
                 ("columns", index, "name"), f"{column.name!r} is a field of contract {contract.name!r}",
                 "a computed column needs a name of its own",
             )  # fmt: skip
-    if not column_specs(table, contract, is_fed=is_fed):
+    names = column_specs(table, contract, is_fed=is_fed)
+    for name in names:
+        if name.lower() == "not":
+            # Written into the table's definition without quotes, so that the server could not read it back.
+            yield declared.problem(("columns",), f"ClickHouse cannot keep a column named {name!r}", "another name")
+    if not names:
         yield declared.problem((), f"table {table.name!r} has no columns", "set `contract` or `columns`")
 
 

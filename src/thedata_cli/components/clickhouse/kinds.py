@@ -50,10 +50,7 @@ class DatabaseKind:
 
 
 def _contents(database: Resource) -> str:
-    tables = database.spec.get("tables")
-    if not tables:
-        return ""
-    return f"database {database.id.name} with {tables} table{'s' if tables != 1 else ''}{rows_text(database, ' and ')}"
+    return f"database {database.id.name} with all its tables"
 
 
 class ViewKind:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import re
 from collections.abc import AsyncIterator, Sequence
@@ -18,14 +19,15 @@ from thedata_cli.components.clickhouse.connection import (
     Connection,
     another_program,
 )
+from thedata_cli.components.clickhouse.kinds import COMPONENT
 from thedata_cli.components.clickhouse.normal_form import normal_form
-from thedata_cli.components.clickhouse.observed import read_databases, read_tables
+from thedata_cli.components.clickhouse.observed import read_owner, read_tables
 from thedata_cli.components.clickhouse.values import RESULT_FORMAT, RESULT_SETTINGS, converter
 from thedata_cli.components.clickhouse.writer import ClickHouseWriter
 from thedata_cli.errors import StatementRejectedError
 from thedata_cli.health import CheckResult
 from thedata_cli.plan.changes import Step
-from thedata_cli.plan.resources import Resource
+from thedata_cli.plan.resources import Resource, ResourceId
 
 
 @contextlib.asynccontextmanager
@@ -78,23 +80,23 @@ class ClickHouseLive:
         Raises:
             InvalidProjectError: The server refuses an expression; each with its place in the project's files.
         """
-        databases = await read_databases(self._connection)
-        observed = {resource.id: resource for resource in await read_tables(self._connection)}
-        homes = [
-            resource
-            for resource in desired
-            if resource.id.kind == "database"
-            and (resource.id.name not in databases or databases[resource.id.name].managed_by == self._project)
-        ]
+        owner, tables = await asyncio.gather(read_owner(self._connection), read_tables(self._connection))
+        is_ours = owner is None or owner == self._project
+        homes = [resource for resource in desired if resource.id.kind == "database" and is_ours]
         others = [resource for resource in desired if resource.id.kind != "database"]
-        has_database = self._connection.database in databases
-        return [*homes, *await normal_form(self._connection, others, observed, has_database=has_database)]
+        observed = {resource.id: resource for resource in tables}
+        exact = await normal_form(self._connection, others, observed, has_database=owner is not None)
+        return [*homes, *exact]
 
     async def observe(self) -> Sequence[Resource]:
-        """Return the tables and views of the project's database, and every database that the project made."""
-        databases = await read_databases(self._connection)
-        own = [database for database in databases.values() if database.managed_by == self._project]
-        return [*own, *await read_tables(self._connection)]
+        """Return the tables and views of the project's database, and that database when the project made it.
+
+        No other database is looked at: it may be that of another environment of the same project.
+        """
+        owner, tables = await asyncio.gather(read_owner(self._connection), read_tables(self._connection))
+        if owner != self._project:
+            return tables
+        return [Resource(ResourceId(COMPONENT, "database", self._connection.database), {}, managed_by=owner), *tables]
 
     async def execute(self, step: Step) -> None:
         """Send one statement; one about databases runs outside of the project's, which may not be there."""

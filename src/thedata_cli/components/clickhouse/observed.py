@@ -1,4 +1,4 @@
-"""The databases, tables and views that a server has, as resources."""
+"""The tables and views that a server has, as resources."""
 
 from __future__ import annotations
 
@@ -13,29 +13,12 @@ from thedata_cli.components.clickhouse.statements import read_mark
 from thedata_cli.plan.resources import JsonValue, Resource, ResourceId
 
 COLUMNS = "SELECT table, name, type, default_kind, default_expression, compression_codec, comment FROM system.columns"
-_DATABASES = """
-SELECT name, comment, tables, rows
-FROM system.databases
-LEFT JOIN (
-    SELECT database AS name, count() AS tables, sum(total_rows) AS rows FROM system.tables
-    WHERE database IN (SELECT name FROM system.databases WHERE comment LIKE '%[thedata:%') GROUP BY database
-) AS contents USING (name)
-"""
-# `join_use_nulls` off: a database without tables then counts 0.
-_PLAIN_JOINS = {"join_use_nulls": "0"}
 
 
-async def read_databases(connection: Connection) -> Mapping[str, Resource]:
-    """Return every database by name; only those that a project made have an owner."""
-    rows = await connection.rows(_DATABASES, parameters=_PLAIN_JOINS)
-    return {
-        name: Resource(
-            ResourceId(COMPONENT, "database", name),
-            {"tables": tables, "rows": rows or 0},
-            managed_by=read_mark(comment)[1],
-        )
-        for name, comment, tables, rows in rows
-    }
+async def read_owner(connection: Connection) -> str | None:
+    """Return the project that made the project's database: empty when none did, None when it does not exist."""
+    rows = await connection.rows(f"SELECT comment FROM system.databases WHERE name = {literal(connection.database)}")
+    return read_mark(rows[0][0])[1] if rows else None
 
 
 async def read_tables(connection: Connection) -> Sequence[Resource]:

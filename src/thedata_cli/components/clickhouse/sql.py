@@ -151,13 +151,14 @@ class TableReference:
 
 
 def table_references(query: str) -> Iterator[TableReference]:
-    """Yield the tables named after FROM, JOIN and IN; table functions, subqueries and ARRAY JOIN are none.
+    """Yield the tables named after FROM, JOIN and IN; functions, subqueries and ARRAY JOIN are none.
 
     Example:
         >>> [(table.database, table.table) for table in table_references("SELECT 1 FROM a, `b c`.d JOIN e USING (x)")]
         [('', 'a'), ('b c', 'd'), ('', 'e')]
     """
     parts = list(tokens(query))
+    named = _named_subqueries(parts)
     listing: dict[int, bool] = {}
     expected = False
     index = 0
@@ -166,7 +167,8 @@ def table_references(query: str) -> Iterator[TableReference]:
         if expected and token.is_identifier and token.keyword not in _AFTER_TABLES:
             width = 3 if _is_qualified(parts, index) else 1
             last = parts[index + width - 1]
-            if not (index + width < len(parts) and parts[index + width].text == "("):
+            is_function = index + width < len(parts) and parts[index + width].text == "("
+            if not is_function and (width == 3 or unquoted(token.text) not in named):
                 database = unquoted(token.text) if width == 3 else ""
                 yield TableReference(database, unquoted(last.text), token.start, last.end)
             expected = False
@@ -182,6 +184,15 @@ def table_references(query: str) -> Iterator[TableReference]:
         elif token.text == "," and listing.get(token.depth):
             expected = True
         index += 1
+
+
+def _named_subqueries(parts: Sequence[Token]) -> frozenset[str]:
+    """Return the names that WITH gives to subqueries: `name AS (SELECT …`."""
+    return frozenset(
+        unquoted(name.text)
+        for name, word, bracket, first in zip(parts, parts[1:], parts[2:], parts[3:], strict=False)
+        if name.is_identifier and word.keyword == "AS" and bracket.text == "(" and first.keyword in ("SELECT", "WITH")
+    )
 
 
 def _is_qualified(parts: Sequence[Token], index: int) -> bool:

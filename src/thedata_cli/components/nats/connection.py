@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Awaitable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, TypeVar
 
 import nats.errors
@@ -188,8 +188,11 @@ class Connection:
                     closed_cb=on_closed,
                 )
         except (nats.errors.Error, OSError, TimeoutError, ValueError) as error:
-            await client.close()
-            raise self._dial_failure(failure[0] if failure else error) from error
+            reason = failure[0] if failure else error
+            # A server that refuses may reset the connection while it is closed; the reason is known already.
+            with suppress(nats.errors.Error, OSError):
+                await client.close()
+            raise self._dial_failure(reason) from error
         is_connected = True
         return client
 

@@ -88,6 +88,7 @@ class Column(Model):
     """One column in QuestDB's own words."""
 
     name: Annotated[str, AfterValidator(_checked_name)]
+    """Name of the column; case does not tell two apart."""
 
     type: Annotated[str, AfterValidator(column_type)]
     """A column type of QuestDB, such as `VARCHAR`, `SYMBOL`, `DECIMAL(18,3)`."""

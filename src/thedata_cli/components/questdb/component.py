@@ -85,12 +85,14 @@ class QuestDBComponent(Component):
         options = [f"-Xmx{self.max_heap // 2**20}m"]
         if archive := installation.paths.get("class_archive"):
             options.append(f"-XX:AOTCache={archive}")
+        console = installation.paths.get("console")
         return EmbeddedProcess(
             command=server_command(
                 installation.paths["java"], installation.paths["jar"], placement.data_dir, options=options
             ),
             environment={
                 **common_environment(self.worker_threads),
+                **({"QDB_HTTP_STATIC_PUBLIC_DIRECTORY": str(console)} if console else {}),
                 **listening_environment(
                     placement.host,
                     http=placement.ports["http"],

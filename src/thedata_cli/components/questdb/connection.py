@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     import psycopg
 
 CONNECT_LIMIT_S = 5
-STATEMENT_LIMIT_S = 60
+STATEMENT_LIMIT_S = 75
+"""The server gives up on a query of its own accord after 60 s, and says so."""
 
 
 class Connection:
@@ -158,15 +159,18 @@ def _decode_times(connection: psycopg.AsyncConnection[Any]) -> None:
 
 
 @asynccontextmanager
-async def translated(sql: str, endpoint: Endpoint, *, limit_s: float | None = STATEMENT_LIMIT_S) -> AsyncIterator[None]:
+async def translated(sql: str, endpoint: Endpoint) -> AsyncIterator[None]:
     """Set a time limit, and turn the driver's errors into the product's."""
     import psycopg
 
+    limit = asyncio.timeout(STATEMENT_LIMIT_S)
     try:
-        async with asyncio.timeout(limit_s):
+        async with limit:
             yield
     except TimeoutError:
-        raise _unreachable(endpoint, f"gave no answer within {limit_s} s to: {_beginning(sql)}") from None
+        if not limit.expired():
+            raise
+        raise _unreachable(endpoint, f"gave no answer within {STATEMENT_LIMIT_S} s to: {_beginning(sql)}") from None
     except psycopg.Error as error:
         raise _translate(error, sql, endpoint) from error
 

@@ -13,11 +13,12 @@ _SLOW_MS = 500
 _LAG_TRANSACTIONS = 100
 
 _WAL = "SELECT name, suspended, sequencerTxn - writerTxn, errorTag, errorMessage FROM wal_tables()"
+_DISK = "SELECT count(), sum(diskSize), sum(rowCount) FROM table_storage()"
 _VIEWS = "SELECT view_name, view_status, invalidation_reason, base_table_name FROM materialized_views()"
 
 
 async def check_server(connection: Connection, wanted_version: str) -> Sequence[CheckResult]:
-    """Return the findings about latency, version, suspended or lagging tables, and materialized views."""
+    """Return the findings about latency, version, suspended or lagging tables, materialized views and disk use."""
     begin = time.perf_counter()
     await connection.rows("SELECT 1")
     latency_ms = (time.perf_counter() - begin) * 1000
@@ -26,6 +27,7 @@ async def check_server(connection: Connection, wanted_version: str) -> Sequence[
         _version(await connection.server_version(), wanted_version),
         *_wal(await connection.rows(_WAL)),
         *_views(await connection.rows(_VIEWS)),
+        _disk(*(await connection.rows(_DISK))[0]),
     ]
 
 
@@ -83,6 +85,13 @@ def _wal(rows: Sequence[Any]) -> Iterator[CheckResult]:
         most = max((row[2] for row in rows), default=0)
         summary = f"{len(rows)} tables with WAL, none suspended, at most {most} transactions behind"
         yield CheckResult("questdb.wal", CheckStatus.OK, summary, facts={"tables": len(rows), "lag_transactions": most})
+
+
+def _disk(tables: int, size: int | None, rows: int | None) -> CheckResult:
+    """Say what the tables take; whether the disk is full is a question to the machine."""
+    facts: dict[str, object] = {"tables": tables, "disk_bytes": size or 0, "rows": rows or 0}
+    summary = f"{tables} tables take {(size or 0) / 1e6:,.1f} MB for {rows or 0:,} rows"
+    return CheckResult("questdb.disk", CheckStatus.OK, summary, facts=facts)
 
 
 def _views(rows: Sequence[Any]) -> Iterator[CheckResult]:

@@ -20,6 +20,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from thedata_cli.component_api.embedded import Installation, Progress
+from thedata_cli.components.questdb.console import unpack_console
 from thedata_cli.components.questdb.java_start import server_command, training_environment
 from thedata_cli.errors import MissingDependencyError
 
@@ -41,9 +42,8 @@ def install(version: str, jar_sha256: str | None, cache_dir: Path, progress: Pro
     """
     java = find_java()
     jar = find_jar(version, jar_sha256, cache_dir, progress)
-    archive = class_archive(java, jar, progress)
-    paths = {"java": java, "jar": jar}
-    return Installation(version, paths | ({"class_archive": archive} if archive else {}))
+    found = {"java": java, "jar": jar, "console": console(jar), "class_archive": class_archive(java, jar, progress)}
+    return Installation(version, {name: path for name, path in found.items() if path is not None})
 
 
 def jar_path(version: str, cache_dir: Path) -> Path:
@@ -109,6 +109,25 @@ def java_major(home: Path) -> int:
     return int(match[1]) if match and (home / "bin" / "java").exists() else 0
 
 
+def console(jar: Path) -> Path | None:
+    """Return the web console of a jar, unpacked once; None when the jar has none that we know."""
+    directory = jar.with_name(f"{jar.stem}-console")
+    if directory.is_dir():
+        return directory
+    with _scratch_directory(jar.parent) as scratch:
+        unpacked = scratch / "console"
+        unpacked.mkdir()
+        if not unpack_console(jar, unpacked):
+            return None
+        try:
+            unpacked.rename(directory)
+        except OSError:
+            # Another run was faster.
+            if not directory.is_dir():
+                raise
+    return directory
+
+
 def class_archive(java: Path, jar: Path, progress: Progress) -> Path | None:
     """Return the archive of QuestDB's loaded and linked classes, made once per Java and jar.
 
@@ -118,7 +137,9 @@ def class_archive(java: Path, jar: Path, progress: Progress) -> Path | None:
     modules = java.resolve().parent.parent / "lib" / "modules"
     if not modules.is_file():
         return None
-    identity = f"{modules}\n{modules.stat().st_mtime_ns}\n{jar}\n{jar.stat().st_mtime_ns}"
+    # Java takes an archive only from the same Java, jar and options.
+    command = server_command(java, jar, Path())
+    identity = f"{command}{modules.stat().st_mtime_ns}{jar.stat().st_mtime_ns}"
     archive = jar.with_name(f"{jar.stem}-{hashlib.sha256(identity.encode()).hexdigest()[:12]}.aot")
     if not archive.exists():
         progress("preparing fast starts of QuestDB (once, some seconds)")
@@ -148,19 +169,21 @@ def _train(java: Path, jar: Path, archive: Path, scratch: Path) -> bool:
     limit = threading.Timer(_TRAINING_LIMIT_S, process.kill)
     limit.start()
     started = False
-    with process:
-        assert process.stdout is not None
-        for line in process.stdout:
-            if "server-main enjoy" in line:
-                started = True
-                process.terminate()
-    limit.cancel()
+    try:
+        with process:
+            assert process.stdout is not None
+            for line in process.stdout:
+                if "server-main enjoy" in line:
+                    started = True
+                    process.terminate()
+    finally:
+        limit.cancel()
     return started and archive.is_file()
 
 
 def _fetch(version: str, expected: str, jar: Path, progress: Progress) -> None:
     """Download the jar beside its place, verify it, and put it there in one move; two at once do no harm."""
-    progress(f"downloading QuestDB {version} (about 45 MB)")
+    progress(f"downloading QuestDB {version} (30 MB)")
     jar.parent.mkdir(parents=True, exist_ok=True)
     with _scratch_directory(jar.parent) as scratch:
         try:

@@ -19,6 +19,7 @@ from thedata_cli.components.questdb.observed import (
     READ_VIEWS,
     LiveTable,
     columns_by_table,
+    count_rows,
     live_tables,
     read_columns,
     resources_of,
@@ -74,6 +75,7 @@ class QuestDBLive:
     async def observe(self) -> Sequence[Resource]:
         """Return every table and materialized view."""
         tables, views = await self._tables_and_views()
+        tables = await self._counted(tables)
         return resources_of(tables, await self._columns(tables), views, await self._ledger())
 
     async def normalise(self, desired: Sequence[Resource]) -> Sequence[Resource]:
@@ -115,6 +117,14 @@ class QuestDBLive:
             columns.update(columns_by_table(some, await self._connection.rows(read_columns(some))))
         return columns
 
+    async def _counted(self, tables: Sequence[LiveTable]) -> list[LiveTable]:
+        """Count the rows of tables whose count the server does not know, so that an empty one is known to be empty."""
+        names = [table.name for table in tables if table.rows is None and not table.is_view]
+        counts: dict[str, int] = {}
+        for start in range(0, len(names), _TABLES_AT_ONCE):
+            counts.update(await self._connection.rows(count_rows(names[start : start + _TABLES_AT_ONCE])))
+        return [replace(table, rows=counts.get(table.name, table.rows)) for table in tables]
+
     async def _ledger(self) -> Mapping[tuple[str, str], Any]:
         try:
             return read_entries(await self._connection.rows(READ_LEDGER))
@@ -124,7 +134,7 @@ class QuestDBLive:
             raise
 
     async def _tables_and_views(self) -> tuple[list[LiveTable], list[tuple[Any, ...]]]:
-        """Read both lists until they agree: a view that is being made, dropped or refreshed is missing from one of them."""
+        """Read both lists until they agree: a view that is being made or refreshed may miss in one."""
         tables: list[LiveTable] = []
         views: list[tuple[Any, ...]] = []
         async for waited_s in moments():

@@ -11,8 +11,8 @@ from thedata_cli.components.questdb.installation import JAR_SHA256, find_java
 from thedata_cli.errors import MissingDependencyError
 from thedata_cli.health import CheckResult, CheckStatus
 
-_WANTED_FILES = 65_536
-_WANTED_MAPS = 262_144
+_WANTED_FILES = 8_192
+_WANTED_MAPS = 65_530
 _MAX_MAP_COUNT = Path("/proc/sys/vm/max_map_count")
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from thedata_cli.components.questdb.ledger import LEDGER, LedgerEntry, owner
 from thedata_cli.components.questdb.retention import observed_ttl
-from thedata_cli.components.questdb.sql_text import literal, plain_query
+from thedata_cli.components.questdb.sql_text import identifier, literal, plain_query
 from thedata_cli.components.questdb.tables import columns_read, table_id, view_id
 from thedata_cli.plan.resources import JsonValue, Resource
 
@@ -64,6 +64,11 @@ def read_columns(names: Sequence[str]) -> str:
     return " UNION ALL ".join(
         f"SELECT {index} AS nr, * FROM table_columns({literal(name)})" for index, name in enumerate(names)
     )
+
+
+def count_rows(names: Sequence[str]) -> str:
+    """Return one statement that counts the rows of tables: the server keeps no count of those it has not written."""
+    return " UNION ALL ".join(f"SELECT {literal(name)} AS name, count() AS n FROM {identifier(name)}" for name in names)
 
 
 @dataclass(frozen=True)

@@ -28,28 +28,36 @@ _TYPE_NAMES = {
 class QuestDBResult:
     """A running query (`ResultStream`)."""
 
-    def __init__(self, columns: Sequence[ResultColumn], rows: AsyncIterator[tuple[Any, ...]], first: Any) -> None:
+    def __init__(self, columns: Sequence[ResultColumn], blocks: AsyncIterator[Sequence[Sequence[Any]]]) -> None:
         self._columns = columns
-        self._rows = rows
-        self._first = first
+        self._blocks = blocks
 
     @property
     def columns(self) -> Sequence[ResultColumn]:
         """Names and types; empty for a statement without a result."""
         return self._columns
 
-    async def blocks(self) -> AsyncIterator[Sequence[Sequence[Any]]]:
+    def blocks(self) -> AsyncIterator[Sequence[Sequence[Any]]]:
         """Yield the rows, some thousands at a time."""
-        if self._first is None:
-            return
-        block = [self._first]
-        async for row in self._rows:
-            block.append(row)
-            if len(block) >= _BLOCK_ROWS:
-                yield block
-                block = []
+        return self._blocks
+
+
+async def _blocks(
+    first: tuple[Any, ...] | None, rows: AsyncIterator[tuple[Any, ...]], sql: str, endpoint: Endpoint
+) -> AsyncIterator[Sequence[Sequence[Any]]]:
+    block = [] if first is None else [first]
+    is_last = first is None
+    while not is_last:
+        async with translated(sql, endpoint):
+            async for row in rows:
+                block.append(row)
+                if len(block) >= _BLOCK_ROWS:
+                    break
+            else:
+                is_last = True
         if block:
             yield block
+        block = []
 
 
 @asynccontextmanager
@@ -59,27 +67,41 @@ async def run_query(endpoint: Endpoint, sql: str) -> AsyncIterator[QuestDBResult
         raise StatementRejectedError("QuestDB: the statement is empty")
     connection = await open_connection(endpoint)
     try:
-        async with translated(sql, endpoint, limit_s=None):
-            cursor = connection.cursor()
-            rows = cursor.stream(sql, size=_BLOCK_ROWS)
-            first = await _first_row(rows, sql, endpoint)
-            yield QuestDBResult(_result_columns(cursor), rows, first)
+        cursor = connection.cursor()
+        rows = cursor.stream(sql, size=_BLOCK_ROWS)
+        first, has_result = await _first_row(rows, sql, endpoint)
+        columns = _result_columns(cursor)
+        if has_result and first is None:
+            columns = await _columns_of_nothing(connection, sql)
+        yield QuestDBResult(columns, _blocks(first, rows, sql, endpoint))
     finally:
         await connection.close()
 
 
-async def _first_row(rows: AsyncIterator[tuple[Any, ...]], sql: str, endpoint: Endpoint) -> tuple[Any, ...] | None:
-    """Return the first row; None when the result is empty or the statement has none."""
+async def _first_row(
+    rows: AsyncIterator[tuple[Any, ...]], sql: str, endpoint: Endpoint
+) -> tuple[tuple[Any, ...] | None, bool]:
+    """Return the first row, None when there is none, and whether the statement has a result at all."""
     import psycopg
 
-    async with translated(sql, endpoint, limit_s=STATEMENT_LIMIT_S):
+    async with translated(sql, endpoint):
         try:
-            return await anext(rows, None)
+            return await anext(rows, None), True
         except psycopg.ProgrammingError as error:
             # The driver's own word for a statement that ran and has no result; the server's errors have a severity.
             if error.diag.severity:
                 raise
-            return None
+            return None, False
+
+
+async def _columns_of_nothing(connection: psycopg.AsyncConnection[Any], sql: str) -> list[ResultColumn]:
+    """Return the columns of a query that found no rows: the driver tells them only with a row."""
+    import psycopg
+
+    try:
+        return _result_columns(await connection.execute(f"SELECT * FROM ({plain_query(sql)}) LIMIT 0"))
+    except psycopg.Error:
+        return []
 
 
 def _result_columns(cursor: psycopg.AsyncCursor[Any]) -> list[ResultColumn]:

@@ -39,11 +39,7 @@ def plain_ttl(text: str) -> str:
     return f"{hours // 24}d" if hours % 24 == 0 else f"{hours}h"
 
 
-Ttl = Annotated[
-    str,
-    AfterValidator(plain_ttl),
-    Field(description="How long rows stay, as `12h`, `30d`, `2w`, `6M` (months) or `1y`; `0h` means for ever."),
-]
+Ttl = Annotated[str, AfterValidator(plain_ttl), Field(examples=["30d", "6M"])]
 
 
 def observed_ttl(value: int, unit: str) -> str:

@@ -48,6 +48,7 @@ class RowWriter:
         _refuse_misfits(table, contract, types, timestamp)
         self.table = table
         self.timestamp = timestamp
+        self.types = {name: types[name] for name in (*(field.name for field in contract.fields), SEQUENCE_COLUMN)}
         attributes = {name: f"f{index}" for index, name in enumerate(field.name for field in contract.fields)}
         attributes[SEQUENCE_COLUMN] = "sequence"
         self._time = attrgetter(attributes[timestamp])

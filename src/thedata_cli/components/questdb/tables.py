@@ -20,7 +20,10 @@ class QuestDBTable(Declaration):
     """A QuestDB table."""
 
     engine: Literal["questdb"]
+    """The component that has it."""
+
     kind: Literal["table"] = "table"
+    """What it is."""
 
     contract: Name | None = None
     """Contract whose fields become columns, in its order."""
@@ -39,6 +42,7 @@ class QuestDBTable(Declaration):
     and the contract's key; for a table that a pipeline feeds, without such a key, the timestamp and the sequence."""
 
     ttl: Ttl = ""
+    """How long rows stay, in whole partitions: `12h`, `30d`, `2w`, `6M` (months) or `1y`; `0h` means for ever."""
 
 
 class RefreshEvery(Model):
@@ -52,7 +56,10 @@ class QuestDBMaterializedView(Declaration):
     """A QuestDB materialized view: the rows of a table, summed up by time, kept up to date by the server."""
 
     engine: Literal["questdb"]
+    """The component that has it."""
+
     kind: Literal["materialized_view"]
+    """What it is."""
 
     base: Name
     """Table or materialized view whose changes refresh this one."""
@@ -67,6 +74,7 @@ class QuestDBMaterializedView(Declaration):
     """Size of a partition; the server chooses one that fits the query when not given."""
 
     ttl: Ttl = ""
+    """How long rows stay, in whole partitions: `12h`, `30d`, `2w`, `6M` (months) or `1y`; `0h` means for ever."""
 
 
 def table_id(name: str) -> ResourceId:

@@ -45,6 +45,20 @@ async def wait_until_applied(connection: Connection, table: str) -> None:
     )
 
 
+async def resume(connection: Connection, table: str) -> None:
+    """Let a suspended table go on: what suspended it, such as a full disk, may be over. Nothing written is skipped.
+
+    Raises:
+        StatementRejectedError: The server suspended it again; its reason.
+        ServiceUnreachableError: It takes longer than the limit.
+    """
+    try:
+        await wal_state(connection, table)
+    except StatementRejectedError:
+        await connection.execute(f"ALTER TABLE {identifier(table)} RESUME WAL")
+        await wait_until_applied(connection, table)
+
+
 async def wal_state(connection: Connection, table: str) -> tuple[int, int] | None:
     """Return the last written and the last applied transaction; None for a table without WAL.
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -20,10 +20,16 @@ from thedata_cli.component_api.live import Batch, RejectedRow
 from thedata_cli.component_api.routes import Route
 from thedata_cli.components.questdb.connection import Connection
 from thedata_cli.components.questdb.login import PASSWORD, USER
-from thedata_cli.components.questdb.observed import READ_TABLES, columns_by_table, live_tables, read_columns
+from thedata_cli.components.questdb.observed import (
+    READ_TABLES,
+    LiveColumns,
+    columns_by_table,
+    live_tables,
+    read_columns,
+)
 from thedata_cli.components.questdb.rows import RowWriter, UnstorableError
 from thedata_cli.components.questdb.sql_text import identifier
-from thedata_cli.components.questdb.wal import wait_until_applied, wal_state
+from thedata_cli.components.questdb.wal import resume, wait_until_applied, wal_state
 from thedata_cli.errors import ServiceUnreachableError, StatementRejectedError
 
 if TYPE_CHECKING:
@@ -57,8 +63,8 @@ async def open_writer(endpoint: Endpoint, connection: Connection, route: Route) 
     """
     from questdb import Protocol, Sender
 
-    rows, has_dedup = await _row_writer(connection, route)
-    await wal_state(connection, route.table.name)
+    rows = await _row_writer(connection, route)
+    await resume(connection, route.table.name)
     sender = Sender(
         Protocol.Http,
         endpoint.host,
@@ -74,30 +80,36 @@ async def open_writer(endpoint: Endpoint, connection: Connection, route: Route) 
     )
     sender.establish()  # type: ignore[no-untyped-call]
     try:
-        yield QuestDBWriter(sender, connection, rows, has_dedup=has_dedup)
+        yield QuestDBWriter(sender, connection, rows)
     finally:
         sender.close(flush=False)
 
 
-async def _row_writer(connection: Connection, route: Route) -> tuple[RowWriter, bool]:
-    """Read the live table, and say how rows are written into it and whether it drops duplicates."""
+async def _row_writer(connection: Connection, route: Route) -> RowWriter:
+    """Read the live table, and say how rows are written into it."""
     name = route.table.name
     tables = [table for table in live_tables(await connection.rows(READ_TABLES)) if table.name == name]
     if not tables:
         raise StatementRejectedError(f"QuestDB has no table {name}", hint="create it with `thedata apply`")
-    columns = columns_by_table([name], await connection.rows(read_columns([name])))[name]
-    types = {column: str(spec["type"]) for column, spec in columns.spec.items()}
-    return RowWriter(name, route.contract, types, tables[0].timestamp), bool(columns.keys)
+    types = _types(await _columns(connection, name))
+    return RowWriter(name, route.contract, types, tables[0].timestamp)
+
+
+async def _columns(connection: Connection, table: str) -> LiveColumns:
+    return columns_by_table([table], await connection.rows(read_columns([table])))[table]
+
+
+def _types(columns: LiveColumns) -> dict[str, str]:
+    return {name: str(spec["type"]) for name, spec in columns.spec.items()}
 
 
 class QuestDBWriter:
     """Writes batches into one table (`TableWriter`)."""
 
-    def __init__(self, sender: Sender, connection: Connection, rows: RowWriter, *, has_dedup: bool) -> None:
+    def __init__(self, sender: Sender, connection: Connection, rows: RowWriter) -> None:
         self._sender = sender
         self._connection = connection
         self._rows = rows
-        self._has_dedup = has_dedup
         self._next_check = time.monotonic() + _CHECK_SUSPENDED_EVERY_S
 
     async def highest_sequence(self) -> int:
@@ -121,7 +133,10 @@ class QuestDBWriter:
         """
         await self._refuse_suspended()
         rows = await self._missing(batch)
-        return await asyncio.to_thread(self._write_all, rows)
+        rejected = await _to_the_end(self._write_all, rows)
+        if rejected:
+            await self._refuse_changed()
+        return rejected
 
     async def _refuse_suspended(self) -> None:
         """Stop writing into a table that no longer applies what it is given: it would only fill the disk."""
@@ -129,12 +144,20 @@ class QuestDBWriter:
             await wal_state(self._connection, self._rows.table)
             self._next_check = time.monotonic() + _CHECK_SUSPENDED_EVERY_S
 
+    async def _refuse_changed(self) -> None:
+        """Do not blame rows for a column that has got another type since the table was looked at."""
+        types = _types(await _columns(self._connection, self._rows.table))
+        if any(types.get(name) != type_ for name, type_ in self._rows.types.items()):
+            raise StatementRejectedError(
+                f"QuestDB table {self._rows.table} has changed while it was written",
+                hint="the next attempt looks at the table anew",
+            )
+
     async def _missing(self, batch: Batch) -> Sequence[Any]:
         """Return the rows that are not there yet; one with dedup keys replaces them, and needs no look."""
-        if not batch.may_be_present or self._has_dedup:
-            return batch.rows
         suspects = set(batch.may_be_present)
-        if not (doubtful := [row for row in batch.rows if row.sequence in suspects]):
+        doubtful = [row for row in batch.rows if row.sequence in suspects]
+        if not doubtful or (await _columns(self._connection, self._rows.table)).keys:
             return batch.rows
         await wait_until_applied(self._connection, self._rows.table)
         since, until = self._rows.time_range(doubtful)
@@ -191,6 +214,16 @@ class QuestDBWriter:
                     raise _refusal(str(error), sent) from error
                 raise _outcome_unknown(str(error), is_login=error.code is QuestDBErrorCode.AuthError) from error
         rejected.extend(unstorable)
+
+
+async def _to_the_end(write: Callable[[Sequence[Any]], list[RejectedRow]], rows: Sequence[Any]) -> list[RejectedRow]:
+    """Run a write in a thread; a cancelled caller waits, because the sender must not be closed under it."""
+    task = asyncio.ensure_future(asyncio.to_thread(write, rows))
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait([task])
+        raise
 
 
 def _refusal(text: str, sent: Sequence[int]) -> Exception:

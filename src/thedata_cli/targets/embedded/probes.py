@@ -6,6 +6,7 @@ import asyncio
 from dataclasses import dataclass
 
 ATTEMPT_LIMIT_S = 2.0
+_REASON_BYTES = 1000
 
 
 @dataclass(frozen=True)
@@ -27,11 +28,11 @@ async def ask(target: ProbeTarget) -> str:
     """Ask once.
 
     Returns:
-        Empty when it is healthy, else what happened instead, such as "answered 503".
+        Empty when it is healthy, else what happened instead, such as "answered 503", with the reason it gives.
     """
     try:
         async with asyncio.timeout(ATTEMPT_LIMIT_S):
-            status = await _status(target)
+            status, reason = await _answer(target)
     except TimeoutError:
         return f"gave no answer within {ATTEMPT_LIMIT_S:g} s"
     except ConnectionRefusedError:
@@ -40,7 +41,9 @@ async def ask(target: ProbeTarget) -> str:
         return f"broke the connection ({error.strerror or error})"
     if status is None:
         return "answered something that is not HTTP"
-    return "" if status == target.status else f"answered {status} instead of {target.status}"
+    if status == target.status:
+        return ""
+    return f"answered {status} instead of {target.status}" + (f": {reason}" if reason else "")
 
 
 def pause_before_next(elapsed_s: float) -> float:
@@ -53,12 +56,24 @@ def pause_before_next(elapsed_s: float) -> float:
     return min(max(0.004, elapsed_s * 0.02), 0.25)
 
 
-async def _status(target: ProbeTarget) -> int | None:
+async def _answer(target: ProbeTarget) -> tuple[int | None, str]:
+    """Return the status of the answer, None when it is none, and for an unwanted one the first line of its body."""
     reader, writer = await asyncio.open_connection(target.host, target.port)
     try:
         request = f"GET {target.path} HTTP/1.1\r\nHost: {target.host}:{target.port}\r\nConnection: close\r\n\r\n"
         writer.write(request.encode())
         words = (await reader.readline()).split()
-        return int(words[1]) if len(words) > 1 and words[0].startswith(b"HTTP/") and words[1].isdigit() else None
+        if len(words) < 2 or not words[0].startswith(b"HTTP/") or not words[1].isdigit():
+            return None, ""
+        status = int(words[1])
+        return status, "" if status == target.status else await _first_line_of_body(reader)
     finally:
         writer.close()
+
+
+async def _first_line_of_body(reader: asyncio.StreamReader) -> str:
+    while (await reader.readline()).strip():
+        pass
+    body = await reader.read(_REASON_BYTES)
+    lines = body.decode("utf-8", "backslashreplace").strip().splitlines()
+    return lines[0] if lines else ""

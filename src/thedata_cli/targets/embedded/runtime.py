@@ -158,6 +158,11 @@ class EmbeddedTarget:
         names = [*self._components, *foreign]
         return await asyncio.gather(*(service_state(name, running.get(name), ports.get(name, {})) for name in names))
 
+    async def is_running(self, service: str) -> bool:
+        """Return whether a service runs under the supervisor, or was started by one that is dead."""
+        known = (await known_services(self._layout)).get(service)
+        return known is not None and known["pid"] is not None
+
     async def logs(
         self, service: str | None = None, *, follow: bool = False, tail: int = 100
     ) -> AsyncIterator[LogLine]:

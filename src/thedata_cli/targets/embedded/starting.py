@@ -24,6 +24,9 @@ from thedata_cli.targets.embedded.supervisor.service import describe_exit
 from thedata_cli.targets.embedded.supervisor_client import Answer, SupervisorClient
 from thedata_cli.targets.embedded.telling import Teller
 
+_SICK_AFTER_S = 10.0
+"""How long a service that has run for a while may fail its health check before `up` starts it again."""
+
 
 class Starting:
     """One run of `up` over some services.
@@ -111,9 +114,19 @@ class Starting:
         supervisor = await asyncio.shield(self._supervisor)
         await self._watched.wait()
         answer = await supervisor.ensure(prepared.spec, prepared.secrets)
+        if answer["outcome"] == "unchanged" and (refusal := await self._sickness(prepared, answer)):
+            self._teller.tell(service, ServicePhase.STOPPING, f"{refusal}; it is started again")
+            await supervisor.stop(service, prepared.spec.stop_timeout_s)
+            answer = await supervisor.ensure(prepared.spec, prepared.secrets)
         if answer["outcome"] == "error":
             return StartFailure(service, f"cannot be started: {answer['error']}")
         return await self._until_healthy(prepared, answer, supervisor)
+
+    async def _sickness(self, prepared: PreparedService, answer: Answer) -> str:
+        """Return why a service that has had all its time to become healthy is not; it will not mend by itself."""
+        if time.time() - answer["started_at"] <= self._timeout_s:
+            return ""
+        return await self._probe(prepared, min(_SICK_AFTER_S, self._timeout_s))
 
     async def _prepare(self, service: str) -> PreparedService:
         loop = asyncio.get_running_loop()
@@ -136,7 +149,7 @@ class Starting:
         if is_new:
             replaced = ", in place of an earlier one" if answer["outcome"] == "replaced" else ""
             self._teller.tell(service, ServicePhase.STARTING, f"pid {pid}{replaced}")
-        probing = asyncio.create_task(self._probe(prepared))
+        probing = asyncio.create_task(self._probe(prepared, self._timeout_s))
         first: tuple[asyncio.Future[Any], ...] = (probing, self._exit_of(pid))
         try:
             await asyncio.wait(first, return_when=asyncio.FIRST_COMPLETED)
@@ -158,14 +171,14 @@ class Starting:
         reason = f"is not healthy after {self._timeout_s:g} s: {prepared.probe.url} {refusal}"
         return StartFailure(service, f"{reason}; {holders}" if holders else reason, first_failing_line(log))
 
-    async def _probe(self, prepared: PreparedService) -> str:
-        """Return an empty text once the service is healthy, else the last refusal when its time is over."""
+    async def _probe(self, prepared: PreparedService, limit_s: float) -> str:
+        """Return an empty text once the service is healthy, else the last refusal when the time is over."""
         began = time.monotonic()
         while refusal := await ask(prepared.probe):
             elapsed_s = time.monotonic() - began
-            if elapsed_s > self._timeout_s:
+            if elapsed_s > limit_s:
                 return refusal
-            await asyncio.sleep(min(pause_before_next(elapsed_s), max(0.0, self._timeout_s - elapsed_s)))
+            await asyncio.sleep(min(pause_before_next(elapsed_s), max(0.0, limit_s - elapsed_s)))
         return ""
 
 

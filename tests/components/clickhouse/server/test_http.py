@@ -325,6 +325,8 @@ def test_the_summary_counts(http: httpx.Client, database: str) -> None:
     run(http, f"CREATE TABLE {database}.t (a UInt64) ENGINE = Memory").raise_for_status()
     written = json.loads(run(http, f"INSERT INTO {database}.t VALUES (1), (2)").headers["X-ClickHouse-Summary"])
     assert (written["written_rows"], int(written["written_bytes"]) > 0) == ("2", True)
+    selected = run(http, f"INSERT INTO {database}.t SELECT number FROM numbers(5)").headers["X-ClickHouse-Summary"]
+    assert json.loads(selected)["written_rows"] == "5"
 
 
 def test_a_command_has_no_result(http: httpx.Client, database: str) -> None:
@@ -451,6 +453,16 @@ def test_external_tables_and_form_fields(http: httpx.Client) -> None:
     session = {"session_id": uuid.uuid4().hex}
     for _ in range(2):
         assert http.post("/", params=parameters | session, files=files, data={"param_x": "5"}).status_code == 200
+
+
+def test_a_table_is_backed_up_and_restored(http: httpx.Client, database: str) -> None:
+    run(http, f"CREATE TABLE {database}.t (a UInt64) ENGINE = MergeTree ORDER BY a").raise_for_status()
+    run(http, f"INSERT INTO {database}.t VALUES (1), (2)").raise_for_status()
+    archive = f"File('{uuid.uuid4().hex}.tar.gz')"
+    assert "BACKUP_CREATED" in rows(http, f"BACKUP TABLE {database}.t TO {archive}")
+    run(http, f"DROP TABLE {database}.t SYNC").raise_for_status()
+    assert "RESTORED" in rows(http, f"RESTORE TABLE {database}.t FROM {archive}")
+    assert rows(http, f"SELECT sum(a) FROM {database}.t") == "3\n"
 
 
 def test_many_requests_at_once(server: ClickHouseServer) -> None:

@@ -57,7 +57,7 @@ class Connection:
     ) -> Any:
         """Run one statement to its end and return chDB's result with its counts."""
         try:
-            return self._raw.query(sql, output_format, dict(parameters or {}))  # type: ignore[arg-type]
+            return self._raw.query(sql, output_format, dict(parameters or {}))
         except RuntimeError as error:
             raise from_engine(error) from error
 

@@ -66,6 +66,12 @@ _STATUS = {
     209: 503,
     307: 413,
 }
+# What the server puts behind a SELECT (see execution.py); the engine quotes the rest of the statement in its errors.
+_OWN_TAIL = re.compile(r"\s*INTO OUTFILE '/dev/fd/\d+' APPEND FORMAT \w+(?: SETTINGS [^.]*)? ?(?=\.|$)")
+_STOPPED_IN_TAIL = re.compile(
+    r"failed at position (\d+) \('/dev/fd/\d+'\)(?: \(line \d+, col \d+\))?: '/dev/fd/\d+' APPEND[^.]*"
+)
+_BEFORE_FILE_NAME = len("\nINTO OUTFILE ")
 _MAX_TRAILER_BYTES = 16 * 1024
 
 
@@ -109,7 +115,20 @@ def from_engine(error: BaseException) -> ClickHouseError:
         name, message = suffix[1], message[: suffix.start()]
     while repeated := _ENGINE_TEXT.match(message):
         message = repeated[2]
-    return ClickHouseError((code, name), message.rstrip())
+    return ClickHouseError((code, name), _without_tail(message).rstrip())
+
+
+def _without_tail(message: str) -> str:
+    """Return an error as if the statement had ended where the client's did.
+
+    Example:
+        >>> _without_tail("failed at position 28 ('/dev/fd/7') (line 2, col 14): '/dev/fd/7' APPEND FORMAT CSV . End")
+        'failed at position 14 (end of query). End'
+    """
+    message = _OWN_TAIL.sub("", message)
+    return _STOPPED_IN_TAIL.sub(
+        lambda match: f"failed at position {int(match[1]) - _BEFORE_FILE_NAME} (end of query)", message
+    )
 
 
 def exception_trailer(text: str, tag: str) -> bytes:

@@ -229,5 +229,7 @@ def run_command(connection: Connection, statement: Statement, parameters: Mappin
     return {
         "read_rows": result.storage_rows_read(),
         "read_bytes": result.storage_bytes_read(),
+        "written_rows": result.rows_written(),
+        "written_bytes": result.bytes_written(),
         "elapsed_ns": time.monotonic_ns() - started,
     }

@@ -58,19 +58,24 @@ class Source:
         return value
 
     def skip_strings(self, count: int) -> Walk[None]:
-        """Step over `count` strings: the one loop over values, so it is written flat."""
+        """Step over `count` strings: the one loop over values, so it is written for speed."""
         while count:
-            buffer, position, end = self.buffer, self.position, len(self.buffer)
-            while count and position < end:
-                length = buffer[position]
-                if length < 0x80:
+            yield from self.need(1)
+            buffer, position = self.buffer, self.position
+            left = count
+            try:
+                for left in range(count, 0, -1):  # noqa: B007 (read after the loop)
+                    length = buffer[position]
+                    if length >= 0x80:
+                        break
                     position += length + 1
                 else:
-                    self.position = position
-                    length = yield from self.varint()
-                    buffer, end = self.buffer, len(self.buffer)
-                    position = self.position + length
+                    left = 0
+            except IndexError:
+                # The next string has not begun to arrive.
+                pass
+            count, self.position = left, position
+            if count and position < len(buffer):
+                length = yield from self.varint()
+                self.position += length
                 count -= 1
-            self.position = position
-            if count:
-                yield from self.need(1)

@@ -28,7 +28,7 @@ from thedata_cli.components.clickhouse.server.formats import content_type
 from thedata_cli.components.clickhouse.server.native import NativeEncoder
 from thedata_cli.components.clickhouse.server.request import Request
 from thedata_cli.components.clickhouse.server.response import Response, summary_header
-from thedata_cli.components.clickhouse.server.sessions import Lease, Sessions
+from thedata_cli.components.clickhouse.server.sessions import LOG_COMMENT, Lease, Sessions
 from thedata_cli.components.clickhouse.server.statement import (
     Kind,
     Statement,
@@ -70,7 +70,7 @@ class Query:
         tables = await self._read_external_tables()
         statement, data = await read_statement(self._request, self._body)
         settings = self._request.settings([table.name for table in tables])
-        settings["log_comment"] = settings.get("log_comment", "") + self.marker
+        settings[LOG_COMMENT] = settings.get(LOG_COMMENT, "") + self.marker
         # Read-only would forbid to make the tables, so it has to wait for them.
         late = {"readonly": settings.pop("readonly")} if tables and "readonly" in settings else {}
         lease = await sessions.lease(self._request.session(), settings, self._request.database)

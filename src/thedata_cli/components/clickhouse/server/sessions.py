@@ -15,6 +15,8 @@ from thedata_cli.components.clickhouse.server.errors import SESSION_IS_LOCKED, S
 from thedata_cli.components.clickhouse.server.request import SessionRequest
 
 Result = TypeVar("Result")
+LOG_COMMENT = "log_comment"
+"""The setting by which a running query is found again."""
 
 
 @dataclass
@@ -51,8 +53,12 @@ class Lease:
     def _remember(self, settings: Mapping[str, str], database: str) -> None:
         if database:
             self._restore.append("USE " + quote_name(self.connection.text("SELECT currentDatabase() FORMAT TSVRaw")))
-        if settings:
-            names = ", ".join(map(quote, settings))
+        if LOG_COMMENT in settings:
+            # The server's own mark of the request; a session has no other value of it to come back to.
+            self._restore.append(f"SET {LOG_COMMENT} = DEFAULT")
+        if asked := settings.keys() - {LOG_COMMENT}:
+            # A look at all settings takes longer than most queries.
+            names = ", ".join(map(quote, sorted(asked)))
             found = self.connection.run(
                 f"SELECT name, value, changed FROM system.settings WHERE name IN ({names})", "JSONCompactEachRow"
             )

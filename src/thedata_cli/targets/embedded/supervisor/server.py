@@ -126,6 +126,8 @@ class Supervisor:
             self._keep_house()
         self._record_file.unlink(missing_ok=True)
         self._socket_path.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            self._socket_path.parent.rmdir()
 
     def _ask_to_end(self, *_: object) -> None:
         self._is_asked_to_end = True
@@ -159,7 +161,6 @@ class Supervisor:
     def _listen_again(self) -> None:
         # Temporary directories are swept, and session directories go with the session.
         with contextlib.suppress(OSError):
-            self._socket_path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             listener = listen(self._socket_path)
             self._selector.unregister(self._listener)
             self._listener.close()
@@ -290,6 +291,7 @@ class Supervisor:
 
 def listen(socket_path: Path) -> socket.socket:
     """Listen on a socket that only this user can open, in place of an earlier one."""
+    socket_path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     socket_path.unlink(missing_ok=True)
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     listener.bind(str(socket_path))

@@ -162,7 +162,6 @@ public class Check {
 
     public static void main(String[] arguments) throws Exception {
         checkConnection("usual");
-        checkConnection("plain", "compress", "false");
         checkConnection("packed", "compress", "true", "decompress", "true");
         checkConnection("http", "client.use_http_compression", "true", "compress", "true", "decompress", "true");
         check("tables", () -> {
