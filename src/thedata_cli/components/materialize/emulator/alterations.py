@@ -91,6 +91,7 @@ async def swap(change: Creation, statement: Swap) -> None:
 
 async def _print_again(change: Creation) -> None:
     """Write every definition anew, since any of them may show a name that changed."""
+    change.renames = True
     await change.catalog.load(change.connection)
     for one in change.catalog.objects.values():
         text = await _printed(change, one)

@@ -67,4 +67,6 @@ class Commands:
 
         change = await self._maintainer.define(define)
         self._maintainer.recompute(change.recompute)
+        if change.renames:
+            self._maintainer.forget_plans()
         return change.notices

@@ -49,6 +49,7 @@ class Creation:
         self.timestamp = timestamp
         self.notices: list[str] = []
         self.recompute: set[str] = set()
+        self.renames = False
 
     async def run(self, sql: str, parameters: Sequence[object] | None = None) -> Any:
         """Run one statement and return its first row."""

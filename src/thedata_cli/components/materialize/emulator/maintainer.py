@@ -74,6 +74,10 @@ class Maintainer:
         if view_ids:
             self.note_table_write()
 
+    def forget_plans(self) -> None:
+        """Have every view computed in full once: names in the plans have changed."""
+        self._refresher.forget_plans()
+
     @property
     def _is_dirty(self) -> bool:
         return bool(self._received) or self._tables_written

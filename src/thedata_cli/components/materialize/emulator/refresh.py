@@ -14,6 +14,8 @@ from thedata_cli.components.materialize.emulator.catalog import Catalog, Catalog
 if TYPE_CHECKING:
     from psycopg import AsyncConnection
 
+    from thedata_cli.components.materialize.emulator.incremental.plan import Plan
+
 _TIME_INTERVAL_S = 0.5
 _TIME_SHARE = 10
 
@@ -28,6 +30,7 @@ class Refresher:
         self._next_by_time: dict[str, float] = {}
         self._catalog_changed = False
         self.recompute_next: set[str] = set()
+        self._plans: dict[str, Plan | None] = {}
 
     def is_due(self) -> bool:
         """Whether a view must be computed although nothing that it reads changed."""
@@ -53,19 +56,63 @@ class Refresher:
                 spent = time.monotonic() - started
                 self._next_by_time[view.id] = time.monotonic() + max(_TIME_INTERVAL_S, _TIME_SHARE * spent)
 
-    async def _refresh_view(self, view: CatalogObject, after: int, timestamp: int, changed: set[str]) -> bool:  # noqa: ARG002
+    async def _refresh_view(self, view: CatalogObject, after: int, timestamp: int, changed: set[str]) -> bool:
+        if view.error is not None and self._is_hopeless(view):
+            return False
         try:
             async with self._connection.transaction():
-                cursor = await self._connection.execute(storage.recompute(view, timestamp))
-                if cursor.rowcount:
+                logged = await self._log_changes(view, after, timestamp, changed)
+                if logged:
                     remove, add = storage.apply_log(view, timestamp)
                     await self._connection.execute(remove)
                     await self._connection.execute(add)
                 if view.error is not None:
                     await self._recover(view)
         except psycopg.Error as error:
+            self._plans.pop(view.id, None)
             return await self._poison(view, error)
-        return bool(cursor.rowcount) or view.error is not None
+        return logged or view.error is not None
+
+    def _is_hopeless(self, view: CatalogObject) -> bool:
+        """Whether what a view fails on cannot go: nothing is ever removed from webhook sources."""
+        below = [self._catalog.objects[one] for one in self._catalog.collections_below(view.id)]
+        asked_for = view.id in self.recompute_next or view.definition.get("reads_time")
+        return not asked_for and all(one.is_webhook for one in below)
+
+    async def _log_changes(self, view: CatalogObject, after: int, timestamp: int, changed: set[str]) -> bool:
+        plan = self._plans.get(view.id)
+        if plan is not None and view.id not in self.recompute_next and view.error is None:
+            moving = frozenset(changed & plan.read())
+            sql = plan.delta(moving, after, timestamp)
+            if sql and not (plan.only_grows and await self._has_removals(moving, after)):
+                try:
+                    async with self._connection.transaction():
+                        return bool((await self._connection.execute(sql.encode())).rowcount)
+                except psycopg.Error as error:
+                    # If the data are at fault, the full computation says so, too; else the plan is.
+                    self._log(f"the changes of {view.full_name} cannot be followed: {error.sqlstate}")
+                    self._plans[view.id] = None
+        logged = bool((await self._connection.execute(storage.recompute(view, timestamp))).rowcount)
+        if view.id not in self._plans:
+            # Reading SQL needs a library that takes a moment to load: not before there is a view to maintain.
+            from thedata_cli.components.materialize.emulator.incremental.planning import make_plan
+
+            self._plans[view.id] = plan = await make_plan(self._connection, self._catalog, view)
+        for sql in plan.rebuild() if plan else ():
+            await self._connection.execute(sql.encode())
+        return logged
+
+    async def _has_removals(self, moving: frozenset[str], after: int) -> bool:
+        for one in [self._catalog.objects[each] for each in moving]:
+            if not one.is_webhook:
+                removals = f"SELECT 1 FROM {one.stored_as('_log')} WHERE {storage.TIMESTAMP} > {after} AND {storage.DIFF} < 0 LIMIT 1"
+                if await (await self._connection.execute(removals)).fetchone():
+                    return True
+        return False
+
+    def forget_plans(self) -> None:
+        """Make all plans anew when they are needed: names in them may have changed."""
+        self._plans.clear()
 
     async def _recover(self, view: CatalogObject) -> None:
         if not view.is_temporary:

@@ -137,4 +137,4 @@ async def remove_orphans(connection: AsyncConnection[Any], known: set[str]) -> N
                     await connection.execute(f"DROP TABLE mz_emulator.{quote_name(name)}".encode())
 
 
-_STORED = "SELECT relname::text FROM pg_class WHERE relnamespace = 'mz_emulator'::regnamespace AND relkind = 'r' AND relname ~ '^u[0-9]+(_log|_pending)?$'"
+_STORED = "SELECT relname::text FROM pg_class WHERE relnamespace = 'mz_emulator'::regnamespace AND relkind = 'r' AND relname ~ '^u[0-9]+(_log|_pending|_state)?$'"
