@@ -35,8 +35,12 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
         description=f"An emulator of Materialize {EMULATED_VERSION}, on PostgreSQL.",
     )
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
-    parser.add_argument("--sql-port", type=int, default=6875, help="port of the PostgreSQL protocol (default: %(default)s)")
-    parser.add_argument("--http-port", type=int, default=6876, help="port of webhooks and health (default: %(default)s)")
+    parser.add_argument(
+        "--sql-port", type=int, default=6875, help="port of the PostgreSQL protocol (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--http-port", type=int, default=6876, help="port of webhooks and health (default: %(default)s)"
+    )
     parser.add_argument("--data-dir", type=Path, required=True, help="directory of the data; one process at a time")
     return parser.parse_args(arguments)
 
@@ -71,7 +75,10 @@ async def serve(options: argparse.Namespace) -> int:
     http = _HttpListener(_http_config(application))
     serving = asyncio.create_task(http.serve(sockets=sockets))
     application.is_ready = True
-    log(f"the emulator of Materialize {EMULATED_VERSION} listens: SQL on {host}:{options.sql_port}, HTTP on {host}:{options.http_port}")
+    log(
+        f"the emulator of Materialize {EMULATED_VERSION} listens: SQL on {host}:{options.sql_port}, HTTP on "
+        f"{host}:{options.http_port}"
+    )
     failing = asyncio.create_task(instance.failed())
     stopped = asyncio.create_task(stopping.wait())
     await asyncio.wait([failing, stopped, serving], return_when=asyncio.FIRST_COMPLETED)

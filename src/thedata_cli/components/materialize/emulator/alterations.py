@@ -82,8 +82,8 @@ async def swap(change: Creation, statement: Swap) -> None:
         for cluster_id, name in ((one.id, "mz_swapping"), (other.id, first), (one.id, second)):
             await change.run("UPDATE mz_emulator.clusters SET name = %s WHERE id = %s", [name, cluster_id])
     else:
-        for name in (statement.name, statement.other):
-            _check_schema(change, name)
+        for each in (statement.name, statement.other):
+            _check_schema(change, each)
         for old, new in ((first, "mz_swapping"), (second, first), ("mz_swapping", second)):
             await _rename_schema(change, old, new)
     await _print_again(change)
@@ -106,9 +106,15 @@ async def _printed(change: Creation, one: CatalogObject) -> str | None:
     if one.kind in ("view", MATERIALIZED_VIEW):
         target = one.stored_as("_def") if one.kind == MATERIALIZED_VIEW else one.qualified
         query = await normal_form.printed_query(change.connection, target, change.catalog)
-        await change.run("UPDATE mz_emulator.objects SET definition = definition || jsonb_build_object('query', %s::text) WHERE id = %s", [query, one.id])
+        await change.run(
+            "UPDATE mz_emulator.objects SET definition = definition || jsonb_build_object('query', %s::text) "
+            "WHERE id = %s",
+            [query, one.id],
+        )
         not_null = tuple(one.definition.get("not_null", ()))
-        return normal_form.view_text(one.kind, one.schema_name, one.name, query, cluster, normal_form.retention(one.retain_ms), not_null)
+        return normal_form.view_text(
+            one.kind, one.schema_name, one.name, query, cluster, normal_form.retention(one.retain_ms), not_null
+        )
     if one.is_webhook:
         return normal_form.webhook_text(one.kind, one.schema_name, one.name, one.definition, cluster, one.retain_ms)
     if one.kind == "index" and one.on_id:
@@ -125,7 +131,8 @@ async def alter_cluster(change: Creation, statement: AlterCluster) -> None:
     cluster = change.catalog.cluster(statement.name, "")
     size, factor = cluster_options(statement.options, statement.name.position)
     await change.run(
-        "UPDATE mz_emulator.clusters SET size = coalesce(%s, size), replication_factor = coalesce(%s, replication_factor) WHERE id = %s",
+        "UPDATE mz_emulator.clusters SET size = coalesce(%s, size), replication_factor = coalesce(%s, "
+        "replication_factor) WHERE id = %s",
         [size or None, factor, cluster.id],
     )
 
@@ -189,7 +196,10 @@ async def apply_replacement(change: Creation, statement: ApplyReplacement) -> No
     details = {key: value for key, value in new.definition.items() if key != "replaces"}
     await change.run("UPDATE mz_emulator.objects SET definition = %s WHERE id = %s", [json.dumps(details), old.id])
     await change.run("DELETE FROM mz_emulator.references WHERE id = %s", [old.id])
-    await change.run("INSERT INTO mz_emulator.references SELECT %s, on_id FROM mz_emulator.references WHERE id = %s", [old.id, new.id])
+    await change.run(
+        "INSERT INTO mz_emulator.references SELECT %s, on_id FROM mz_emulator.references WHERE id = %s",
+        [old.id, new.id],
+    )
     await drop_object(change, new)
     change.recompute.add(old.id)
     await _print_again(change)

@@ -20,7 +20,9 @@ from thedata_cli.components.materialize.emulator.tokens import quote_name
 if TYPE_CHECKING:
     from psycopg import AsyncConnection
 
-SYSTEM_SCHEMAS = frozenset({"mz_catalog", "mz_internal", "mz_introspection", "mz_unsafe", "pg_catalog", "information_schema"})
+SYSTEM_SCHEMAS = frozenset(
+    {"mz_catalog", "mz_internal", "mz_introspection", "mz_unsafe", "pg_catalog", "information_schema"}
+)
 DEFAULT_RETAIN_MS = 1000
 RELATIONS = ("table", "source", "view", MATERIALIZED_VIEW)
 
@@ -110,7 +112,9 @@ class Catalog:
             fields = dict(zip(_OBJECT_FIELDS, row, strict=True))
             fields["columns"], fields["references"] = tuple(fields["columns"] or ()), tuple(fields["references"] or ())
             objects[row[0]] = CatalogObject(**fields)
-        rows = await (await connection.execute("SELECT id, name, size, replication_factor FROM mz_emulator.clusters")).fetchall()
+        rows = await (
+            await connection.execute("SELECT id, name, size, replication_factor FROM mz_emulator.clusters")
+        ).fetchall()
         schemas = await (await connection.execute("SELECT name FROM mz_emulator.schemas")).fetchall()
         self.objects = objects
         self.clusters = {row[1]: Cluster(*row) for row in rows}
@@ -124,7 +128,11 @@ class Catalog:
             EmulatorError: There is no such database or schema, or it is the system's.
         """
         self._check_database(name)
-        schema = name.parts[-2] if len(name.parts) > 1 else next((one for one in search_path if one in self.schemas), "public")
+        schema = (
+            name.parts[-2]
+            if len(name.parts) > 1
+            else next((one for one in search_path if one in self.schemas), "public")
+        )
         if schema not in self.schemas:
             raise EmulatorError("3F000", f"unknown schema '{schema}'", position=name.position)
         if schema in SYSTEM_SCHEMAS:
@@ -132,7 +140,7 @@ class Catalog:
         return schema
 
     def _check_database(self, name: Name) -> None:
-        if len(name.parts) == 3 and name.parts[0] != DATABASE:  # noqa: PLR2004
+        if len(name.parts) == 3 and name.parts[0] != DATABASE:
             raise not_supported(f"databases other than {DATABASE}: {name.parts[0]}", name.position)
 
     def find(self, name: Name, search_path: Sequence[str]) -> CatalogObject | None:
@@ -149,7 +157,9 @@ class Catalog:
         """
         found = self.find(name, search_path)
         if found is None:
-            raise EmulatorError(UNDEFINED_OBJECT, f"unknown catalog item '{'.'.join(name.parts)}'", position=name.position)
+            raise EmulatorError(
+                UNDEFINED_OBJECT, f"unknown catalog item '{'.'.join(name.parts)}'", position=name.position
+            )
         if kinds and found.kind not in kinds:
             article = "an" if kinds[0][0] in "aeiou" else "a"
             message = f"{found.full_name} is not {article} {kinds[0].replace('-', ' ')}"
@@ -170,7 +180,9 @@ class Catalog:
         """
         wanted = name.last if name else default
         if wanted not in self.clusters:
-            raise EmulatorError(UNDEFINED_OBJECT, f"unknown cluster '{wanted}'", position=name.position if name else None)
+            raise EmulatorError(
+                UNDEFINED_OBJECT, f"unknown cluster '{wanted}'", position=name.position if name else None
+            )
         return self.clusters[wanted]
 
     def cluster_name(self, cluster_id: str | None) -> str:
@@ -223,8 +235,8 @@ class Catalog:
 
 _OBJECT_FIELDS = [one.name for one in dataclasses.fields(CatalogObject)]
 _OBJECTS = """
-SELECT o.id, o.kind, o.schema_name, o.name, o.cluster_id, o.relation, o.on_id, o.definition, o.create_sql, o.retain_ms, o.created_ms,
-       o.error, o.is_temporary,
+SELECT o.id, o.kind, o.schema_name, o.name, o.cluster_id, o.relation, o.on_id, o.definition, o.create_sql,
+       o.retain_ms, o.created_ms, o.error, o.is_temporary,
        (SELECT array_agg(a.attname::text ORDER BY a.attnum) FROM pg_attribute a
          WHERE a.attrelid = o.relation AND a.attnum > 0 AND NOT a.attisdropped),
        (SELECT array_agg(r.on_id) FROM mz_emulator.references r WHERE r.id = o.id)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING, Any
 
 from thedata_cli.components.materialize.emulator.statements import Check, Text
@@ -34,10 +35,13 @@ async def make_check(creation: Creation, object_id: str, check: Check) -> tuple[
     name = f"mz_emulator.{quote_name(object_id + '_check')}"
     rows = f"SELECT {', '.join(columns)}" if columns else "SELECT"
     prefix = (
-        f"CREATE FUNCTION {name}(request_body bytea, request_headers mz_catalog.hstore) RETURNS boolean LANGUAGE sql STABLE "
+        f"CREATE FUNCTION {name}(request_body bytea, request_headers mz_catalog.hstore) RETURNS boolean "
+        "LANGUAGE sql STABLE "
         f"SET search_path = mz_catalog, pg_catalog BEGIN ATOMIC SELECT ("
     )
-    await creation.run_text(prefix, Text(check.condition.sql, check.condition.position), f")::boolean FROM ({rows}) AS request; END")
+    await creation.run_text(
+        prefix, Text(check.condition.sql, check.condition.position), f")::boolean FROM ({rows}) AS request; END"
+    )
     return {"inputs": inputs, "condition": _one_line(check.condition.sql)}, secrets
 
 
@@ -45,6 +49,6 @@ def _one_line(sql: str) -> str:
     """Return an expression with single spaces where the client broke its lines."""
     tokens = tokenize(sql)
     parts = [sql[tokens[0].start : tokens[0].end]]
-    for before, token in zip(tokens, tokens[1:], strict=False):
+    for before, token in itertools.pairwise(tokens):
         parts.append((" " if token.start > before.end else "") + sql[token.start : token.end])
     return "".join(parts)

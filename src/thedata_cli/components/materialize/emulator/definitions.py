@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import psycopg
@@ -39,10 +40,29 @@ if TYPE_CHECKING:
     from thedata_cli.components.materialize.emulator.replacing import Replacing
 
 
+@dataclass(frozen=True)
+class NewObject:
+    """What an object's row is made of; `relation` is the name in SQL of what clients read."""
+
+    id: str
+    kind: str
+    schema_name: str
+    name: str
+    create_sql: str
+    relation: str | None = None
+    cluster_id: str | None = None
+    on_id: str | None = None
+    definition: dict[str, Any] = field(default_factory=dict)
+    retain_ms: int | None = None
+    is_temporary: bool = False
+
+
 class Creation:
     """One CREATE, inside the transaction of a tick."""
 
-    def __init__(self, connection: AsyncConnection[Any], catalog: Catalog, variables: Variables, timestamp: int) -> None:
+    def __init__(
+        self, connection: AsyncConnection[Any], catalog: Catalog, variables: Variables, timestamp: int
+    ) -> None:
         self.connection = connection
         self.catalog = catalog
         self.variables = variables
@@ -85,17 +105,18 @@ class Creation:
         message = f"catalog item '{name.last}' already exists"
         if not if_not_exists:
             raise EmulatorError(DUPLICATE_OBJECT, message, position=name.position)
-        self.notices.append(f"{found.kind.replace('-', ' ')} \"{name.last}\" already exists, skipping")
+        self.notices.append(f'{found.kind.replace("-", " ")} "{name.last}" already exists, skipping')
         return True
 
-    async def record(
-        self, object_id: str, kind: str, schema: str, name: str, create_sql: str, *, relation: str | None = None, cluster: str | None = None,
-        on_id: str | None = None, definition: dict[str, Any] | None = None, retain_ms: int | None = None, is_temporary: bool = False,
-    ) -> None:  # fmt: skip
-        """Write an object's row, and what it reads."""
+    async def record(self, new: NewObject) -> None:
+        """Write an object's row."""
         await self.run(
-            "INSERT INTO mz_emulator.objects VALUES (%s, %s, %s, %s, %s, %s::regclass::oid, %s, %s, %s, %s, %s, NULL, %s)",
-            [object_id, kind, schema, name, cluster, relation, on_id, json.dumps(definition or {}), create_sql, retain_ms, self.timestamp, is_temporary],
+            "INSERT INTO mz_emulator.objects VALUES "
+            "(%s, %s, %s, %s, %s, %s::regclass::oid, %s, %s, %s, %s, %s, NULL, %s)",
+            [
+                new.id, new.kind, new.schema_name, new.name, new.cluster_id, new.relation, new.on_id,
+                json.dumps(new.definition), new.create_sql, new.retain_ms, self.timestamp, new.is_temporary,
+            ],
         )  # fmt: skip
 
     async def record_references(self, object_id: str, view: str) -> list[CatalogObject]:
@@ -124,12 +145,16 @@ class Creation:
         name = statement.name.last
         if name in self.catalog.clusters:
             if not statement.if_not_exists:
-                raise EmulatorError(DUPLICATE_OBJECT, f"cluster '{name}' already exists", position=statement.name.position)
+                raise EmulatorError(
+                    DUPLICATE_OBJECT, f"cluster '{name}' already exists", position=statement.name.position
+                )
             self.notices.append(f'cluster "{name}" already exists, skipping')
             return
         size, factor = cluster_options(statement.options, statement.name.position)
         if size is None:
-            raise EmulatorError("22023", "SIZE must be specified for managed clusters", position=statement.name.position)
+            raise EmulatorError(
+                "22023", "SIZE must be specified for managed clusters", position=statement.name.position
+            )
         values = [name, size, 1 if factor is None else factor]
         await self.run(
             "INSERT INTO mz_emulator.clusters SELECT 'u' || nextval('mz_emulator.cluster_ids'), %s, %s, %s", values
@@ -142,7 +167,7 @@ class Creation:
             return
         object_id = await self.new_id()
         text = f"CREATE SECRET {normal_form.full_name(schema, statement.name.last)} AS '<REDACTED>'"
-        await self.record(object_id, "secret", schema, statement.name.last, text)
+        await self.record(NewObject(object_id, "secret", schema, statement.name.last, text))
         await self.set_secret(object_id, statement.value)
 
     async def set_secret(self, object_id: str, value: Text) -> None:
@@ -159,7 +184,9 @@ class Creation:
     async def webhook(self, statement: CreateWebhook) -> None:
         """CREATE SOURCE | TABLE … FROM WEBHOOK."""
         schema = self.catalog.schema_for(statement.name, self.variables.schemas)
-        cluster = self.catalog.cluster(statement.cluster, self.variables.cluster) if statement.kind == "source" else None
+        cluster = (
+            self.catalog.cluster(statement.cluster, self.variables.cluster) if statement.kind == "source" else None
+        )
         if self.is_taken(schema, statement.name, statement.if_not_exists):
             return
         object_id, name = await self.new_id(), statement.name.last
@@ -180,11 +207,13 @@ class Creation:
         secrets: list[str] = []
         if statement.check:
             definition["check"], secrets = await make_check(self, object_id, statement.check)
-        text = normal_form.webhook_text(statement.kind, schema, name, definition, cluster.name if cluster else "", statement.retain_ms)
-        await self.record(
-            object_id, statement.kind, schema, name, text, relation=qualified, cluster=cluster.id if cluster else None,
+        text = normal_form.webhook_text(
+            statement.kind, schema, name, definition, cluster.name if cluster else "", statement.retain_ms
+        )
+        await self.record(NewObject(
+            object_id, statement.kind, schema, name, text, relation=qualified, cluster_id=cluster.id if cluster else None,
             definition=definition, retain_ms=statement.retain_ms,
-        )  # fmt: skip
+        ))  # fmt: skip
         for secret in secrets:
             await self.run("INSERT INTO mz_emulator.references VALUES (%s, %s)", [object_id, secret])
 
@@ -199,9 +228,15 @@ class Creation:
         for sql in storage.make_table(object_id, qualified):
             await self.run(sql)
         columns = (await self.run(_TABLE_COLUMNS, [qualified]))[0] or ""
-        with_retention = f" WITH (RETAIN HISTORY = FOR {normal_form.retention(statement.retain_ms)})" if statement.retain_ms is not None else ""
+        with_retention = (
+            f" WITH (RETAIN HISTORY = FOR {normal_form.retention(statement.retain_ms)})"
+            if statement.retain_ms is not None
+            else ""
+        )
         text = f"CREATE TABLE {normal_form.full_name(schema, name)} ({columns}){with_retention}"
-        await self.record(object_id, "table", schema, name, text, relation=qualified, retain_ms=statement.retain_ms)
+        await self.record(
+            NewObject(object_id, "table", schema, name, text, relation=qualified, retain_ms=statement.retain_ms)
+        )
 
     async def view(self, statement: CreateView, replacing: Replacing) -> None:
         """CREATE [MATERIALIZED] VIEW."""
@@ -229,12 +264,19 @@ class Creation:
         if statement.replaces:
             details["replaces"] = self.catalog.get(statement.replaces, self.variables.schemas, MATERIALIZED_VIEW).id
         text = normal_form.view_text(
-            statement.kind, schema, name, details["query"], cluster.name, normal_form.retention(statement.retain_ms), statement.not_null
+            statement.kind,
+            schema,
+            name,
+            details["query"],
+            cluster.name,
+            normal_form.retention(statement.retain_ms),
+            statement.not_null,
         )
-        await self.record(
+        await self.record(NewObject(
             object_id, statement.kind, schema, name, text, relation=qualified,
-            cluster=cluster.id if statement.kind == MATERIALIZED_VIEW else None, definition=details, retain_ms=statement.retain_ms,
-        )  # fmt: skip
+            cluster_id=cluster.id if statement.kind == MATERIALIZED_VIEW else None, definition=details,
+            retain_ms=statement.retain_ms,
+        ))  # fmt: skip
         await self.record_references(object_id, target)
         if error:
             await self.run("UPDATE mz_emulator.objects SET error = %s WHERE id = %s", [error.message, object_id])
@@ -250,7 +292,8 @@ class Creation:
     async def columns_of(self, relation: str) -> list[str]:
         """Return the names of a relation's columns."""
         cursor = await self.connection.execute(
-            "SELECT attname::text FROM pg_attribute WHERE attrelid = %s::regclass AND attnum > 0 ORDER BY attnum", [relation]
+            "SELECT attname::text FROM pg_attribute WHERE attrelid = %s::regclass AND attnum > 0 ORDER BY attnum",
+            [relation],
         )
         return [row[0] for row in await cursor.fetchall()]
 
@@ -285,16 +328,18 @@ class Creation:
             if self.is_taken(on.schema_name, statement.name, statement.if_not_exists):
                 return
         for key in statement.keys or ():
-            await self.run_text(f"CREATE TEMPORARY VIEW mz_check_key AS SELECT ", Text(key.sql, key.position), f" FROM {on.qualified}")
+            await self.run_text(
+                "CREATE TEMPORARY VIEW mz_check_key AS SELECT ", Text(key.sql, key.position), f" FROM {on.qualified}"
+            )
             await self.run("DROP VIEW mz_check_key")
         object_id = await self.new_id()
         bare_keys = [token[0].value if len(token := tokenize(key)) == 1 else key for key in keys]
         if on.kind in (MATERIALIZED_VIEW, "table") and not on.is_webhook and keys:
             await self._backend_index(object_id, on, keys)
-        await self.record(
+        await self.record(NewObject(
             object_id, "index", on.schema_name, name, normal_form.index_text(name, on, keys, cluster.name),
-            on_id=on.id, cluster=cluster.id, definition={"keys": bare_keys}, retain_ms=statement.retain_ms,
-        )  # fmt: skip
+            on_id=on.id, cluster_id=cluster.id, definition={"keys": bare_keys}, retain_ms=statement.retain_ms,
+        ))  # fmt: skip
 
     async def _backend_index(self, object_id: str, on: CatalogObject, keys: list[str]) -> None:
         table = on.stored_as() if on.kind == MATERIALIZED_VIEW else on.qualified
@@ -323,7 +368,14 @@ def cluster_options(options: dict[str, str], position: int) -> tuple[str | None,
     """
     rest = dict(options)
     size, factor = rest.pop("size", None), rest.pop("replication factor", None)
-    for ignored in ("managed", "disk", "introspection debugging", "introspection interval", "availability zones", "schedule"):
+    for ignored in (
+        "managed",
+        "disk",
+        "introspection debugging",
+        "introspection interval",
+        "availability zones",
+        "schedule",
+    ):
         rest.pop(ignored, None)
     for name in rest:
         raise not_supported(f"the cluster option {name.upper()}", position)

@@ -126,7 +126,7 @@ class Reader:
         parts = [self.identifier()]
         while self.take_symbol("."):
             parts.append(self.identifier())
-        if len(parts) > 3:  # noqa: PLR2004
+        if len(parts) > 3:
             raise EmulatorError(SYNTAX_ERROR, "a name has three parts at most", position=position)
         return Name(tuple(parts), position)
 
@@ -216,7 +216,10 @@ class Reader:
         if sign is not None:
             names, rest = tokens[:sign], tokens[sign + 1 :]
         else:
-            end = next((at for at, token in enumerate(tokens) if token.kind != WORD or (at and token.value in _SWITCHES)), len(tokens))
+            end = next(
+                (at for at, token in enumerate(tokens) if token.kind != WORD or (at and token.value in _SWITCHES)),
+                len(tokens),
+            )
             names, rest = tokens[:end], tokens[end:]
         value = Text(self.source.text[rest[0].start : rest[-1].end], rest[0].start) if rest else Text("", text.position)
         return " ".join(token.value for token in names), value

@@ -77,7 +77,9 @@ class HttpServer:
     async def _append(self, scope: Scope, receive: Receive) -> None:
         headers = _unique_headers(scope["headers"])
         parts = [unquote(part) for part in scope["raw_path"].decode("latin-1").split("?")[0].split("/")]
-        source = self._catalog.webhook(parts[4], parts[5]) if len(parts) == _WEBHOOK_PARTS and parts[3] == DATABASE else None
+        source = (
+            self._catalog.webhook(parts[4], parts[5]) if len(parts) == _WEBHOOK_PARTS and parts[3] == DATABASE else None
+        )
         body = await _body(receive)
         if source is None:
             name = ".".join(parts[3:])
@@ -136,5 +138,3 @@ async def _answer(send: Send, status: int, text: str, content_type: str = "text/
     headers = [(b"content-type", content_type.encode()), (b"content-length", str(len(body)).encode())]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
-
-

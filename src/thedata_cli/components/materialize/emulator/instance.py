@@ -76,7 +76,9 @@ class Instance:
         return await self._stack.enter_async_context(connection)
 
     async def _prepare_database(self) -> None:
-        async with await psycopg.AsyncConnection.connect(self._postgres.conninfo(database="postgres"), autocommit=True) as connection:
+        async with await psycopg.AsyncConnection.connect(
+            self._postgres.conninfo(database="postgres"), autocommit=True
+        ) as connection:
             cursor = await connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [DATABASE])
             is_new = await cursor.fetchone() is None
             if is_new:
@@ -88,15 +90,21 @@ class Instance:
             row = await (await connection.execute("SELECT format FROM mz_emulator.instance")).fetchone()
             if not row or row[0] != _FORMAT:
                 raise EmulatorError(
-                    CANNOT_CONNECT, f"{self._data_dir} was made by another version of the emulator: remove it and start again"
+                    CANNOT_CONNECT,
+                    f"{self._data_dir} was made by another version of the emulator: remove it and start again",
                 )
 
     async def _bootstrap(self, connection: psycopg.AsyncConnection[Any]) -> None:
         for name in ("bootstrap.sql", "catalog.sql"):
             await connection.execute((_SQL / name).read_bytes())
-        version = f"PostgreSQL 18 behind the Materialize emulator of thedata, which emulates Materialize {EMULATED_VERSION}"
+        version = (
+            f"PostgreSQL 18 behind the Materialize emulator of thedata, which emulates Materialize {EMULATED_VERSION}"
+        )
         for function, text in (("version", version), ("mz_version", f"{EMULATED_VERSION} (thedata emulator)")):
-            await connection.execute(f"CREATE FUNCTION mz_catalog.{function}() RETURNS text LANGUAGE sql IMMUTABLE AS $$ SELECT '{text}' $$".encode())
+            await connection.execute(
+                f"CREATE FUNCTION mz_catalog.{function}() RETURNS text LANGUAGE sql IMMUTABLE AS $$ SELECT "
+                f"'{text}' $$".encode()
+            )
         await connection.execute("INSERT INTO mz_emulator.instance (format, frontier) VALUES (%s, 0)", [_FORMAT])
 
     async def failed(self) -> str:

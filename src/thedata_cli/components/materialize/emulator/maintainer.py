@@ -37,7 +37,9 @@ _TRIM_S = 5.0
 class Maintainer:
     """The only writer of materialized views, logs and definitions."""
 
-    def __init__(self, connection: AsyncConnection[Any], catalog: Catalog, frontier: int, log: Callable[[str], None]) -> None:
+    def __init__(
+        self, connection: AsyncConnection[Any], catalog: Catalog, frontier: int, log: Callable[[str], None]
+    ) -> None:
         self._connection = connection
         self._catalog = catalog
         self._log = log
@@ -179,8 +181,12 @@ class Maintainer:
         self._trimmed_at = time.monotonic()
         for one in self._catalog.objects.values():
             if one.is_collection and not one.is_webhook:
-                bound = min([timestamp - one.retention_ms, *(at for held, at in self._holds.values() if held == one.id)])
-                await self._connection.execute(f"DELETE FROM {one.stored_as('_log')} WHERE {storage.TIMESTAMP} <= {bound}")
+                bound = min(
+                    [timestamp - one.retention_ms, *(at for held, at in self._holds.values() if held == one.id)]
+                )
+                await self._connection.execute(
+                    f"DELETE FROM {one.stored_as('_log')} WHERE {storage.TIMESTAMP} <= {bound}"
+                )
         await remove_orphans(self._connection, set(self._catalog.objects))
 
     async def next_tick(self) -> None:
@@ -216,7 +222,9 @@ class Maintainer:
         )
 
     def _reads_materialized(self, view: CatalogObject) -> bool:
-        return any(self._catalog.objects[one].kind == MATERIALIZED_VIEW for one in self._catalog.collections_below(view.id))
+        return any(
+            self._catalog.objects[one].kind == MATERIALIZED_VIEW for one in self._catalog.collections_below(view.id)
+        )
 
     def oldest_readable(self, one: CatalogObject) -> int:
         """Return the earliest time as of which an object can be read."""

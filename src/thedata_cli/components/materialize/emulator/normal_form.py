@@ -35,7 +35,9 @@ def with_database(query: str, known: set[tuple[str, str]]) -> str:
     for at in range(len(tokens) - 2):
         schema, dot, name = tokens[at : at + 3]
         before = tokens[at - 1] if at else None
-        is_pair = schema.kind in (WORD, QUOTED) and dot.value == "." and dot.kind == SYMBOL and name.kind in (WORD, QUOTED)
+        is_pair = (
+            schema.kind in (WORD, QUOTED) and dot.value == "." and dot.kind == SYMBOL and name.kind in (WORD, QUOTED)
+        )
         if is_pair and (schema.value, name.value) in known and (before is None or before.value != "."):
             places.append(schema.start)
     for place in reversed(places):
@@ -53,14 +55,19 @@ async def printed_query(connection: AsyncConnection[Any], relation: str, catalog
     return with_database(text, known)
 
 
-def view_text(kind: str, schema: str, name: str, query: str, cluster: str, retain: str, not_null: tuple[str, ...]) -> str:
+def view_text(
+    kind: str, schema: str, name: str, query: str, cluster: str, retain: str, not_null: tuple[str, ...]
+) -> str:
     """Return CREATE [MATERIALIZED] VIEW."""
     head = f"CREATE {kind.replace('-', ' ').upper()} {full_name(schema, name)}"
     if kind != MATERIALIZED_VIEW:
         return f"{head} AS\n    {_indented(query)}"
     options = [f"ASSERT NOT NULL = {display_name(column)}" for column in not_null]
     options += ([f"RETAIN HISTORY = FOR {retain}"] if retain else []) + ["REFRESH = ON COMMIT"]
-    return f"{head}\n    IN CLUSTER {display_name(cluster)}\n    WITH ({', '.join(options)})\n    AS\n    {_indented(query)}"
+    return (
+        f"{head}\n    IN CLUSTER {display_name(cluster)}\n    WITH ({', '.join(options)})\n    AS\n    "
+        f"{_indented(query)}"
+    )
 
 
 def _indented(query: str) -> str:
@@ -72,7 +79,9 @@ def retention(retain_ms: int | None) -> str:
     return f"'{retain_ms}ms'" if retain_ms is not None else ""
 
 
-def webhook_text(kind: str, schema: str, name: str, definition: dict[str, Any], cluster: str, retain_ms: int | None) -> str:
+def webhook_text(
+    kind: str, schema: str, name: str, definition: dict[str, Any], cluster: str, retain_ms: int | None
+) -> str:
     """Return CREATE SOURCE | TABLE … FROM WEBHOOK."""
     parts = [f"CREATE {kind.upper()} {full_name(schema, name)}"]
     if kind == "source":
@@ -80,10 +89,14 @@ def webhook_text(kind: str, schema: str, name: str, definition: dict[str, Any], 
     parts += ["    FROM WEBHOOK", f"        BODY FORMAT {definition['body_format'].upper()}"]
     headers = definition["headers"]
     if headers is not None:
-        filters = [quote_text(one) for one in headers["only"]] + [f"NOT {quote_text(one)}" for one in headers["without"]]
+        filters = [quote_text(one) for one in headers["only"]] + [
+            f"NOT {quote_text(one)}" for one in headers["without"]
+        ]
         parts.append("        INCLUDE HEADERS" + (f" ({', '.join(filters)})" if filters else ""))
     for header, column, is_bytes in definition["mapped"]:
-        parts.append(f"        INCLUDE HEADER {quote_text(header)} AS {display_name(column)}{' BYTES' if is_bytes else ''}")
+        parts.append(
+            f"        INCLUDE HEADER {quote_text(header)} AS {display_name(column)}{' BYTES' if is_bytes else ''}"
+        )
     if definition["check"]:
         parts.append(f"        CHECK ({_check_text(definition['check'])})")
     if retain_ms is not None:
@@ -103,4 +116,7 @@ def index_text(index: CatalogObject | str, on: CatalogObject, keys: list[str], c
     """Return CREATE INDEX."""
     name = index if isinstance(index, str) else index.name
     key_list = ", ".join(keys)
-    return f"CREATE INDEX {display_name(name)}\n    IN CLUSTER {display_name(cluster)}\n    ON {full_name(on.schema_name, on.name)} ({key_list})"
+    return (
+        f"CREATE INDEX {display_name(name)}\n    IN CLUSTER {display_name(cluster)}\n    ON "
+        f"{full_name(on.schema_name, on.name)} ({key_list})"
+    )

@@ -32,7 +32,9 @@ def retention_ms(options: dict[str, Text]) -> int | None:
             text = options.pop(name)
             strings = [token.value for token in tokenize(text.sql) if token.kind == STRING]
             if not strings:
-                raise EmulatorError(INVALID_PARAMETER, "RETAIN HISTORY needs FOR and an interval", position=text.position)
+                raise EmulatorError(
+                    INVALID_PARAMETER, "RETAIN HISTORY needs FOR and an interval", position=text.position
+                )
             return int(duration_ms(strings[0], text.position))
     return None
 

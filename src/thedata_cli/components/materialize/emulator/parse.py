@@ -50,10 +50,35 @@ _PARSERS: dict[str, Callable[[Reader], Statement | None]] = {
     "values": parse_plain,
     "table": parse_plain,
 }
-_PASSED = frozenset("insert update delete explain prepare execute deallocate discard unlisten (".split())
+_PASSED = frozenset(
+    ["insert", "update", "delete", "explain", "prepare", "execute", "deallocate", "discard", "unlisten", "("]
+)
 _REFUSED = frozenset(
-    "validate inspect do call listen notify lock vacuum analyze analyse cluster reindex truncate merge savepoint release "
-    "checkpoint load import refresh security reassign move".split()
+    [
+        "validate",
+        "inspect",
+        "do",
+        "call",
+        "listen",
+        "notify",
+        "lock",
+        "vacuum",
+        "analyze",
+        "analyse",
+        "cluster",
+        "reindex",
+        "truncate",
+        "merge",
+        "savepoint",
+        "release",
+        "checkpoint",
+        "load",
+        "import",
+        "refresh",
+        "security",
+        "reassign",
+        "move",
+    ]
 )
 
 

@@ -22,7 +22,20 @@ from thedata_cli.components.materialize.emulator.statements import (
     Swap,
 )
 
-_KINDS = ("source", "table", "view", "index", "secret", "cluster", "schema", "role", "database", "connection", "sink", "type")
+_KINDS = (
+    "source",
+    "table",
+    "view",
+    "index",
+    "secret",
+    "cluster",
+    "schema",
+    "role",
+    "database",
+    "connection",
+    "sink",
+    "type",
+)
 
 
 def _kind(reader: Reader) -> str:
@@ -55,9 +68,9 @@ def parse_drop(reader: Reader) -> Statement:
 
 def parse_alter(reader: Reader) -> Statement:
     """Parse what follows ALTER."""
-    for words in ("system", "default"):
-        if reader.is_word(words):
-            raise not_supported(f"ALTER {words.upper()}", reader.peek().start)
+    for word in ("system", "default"):
+        if reader.is_word(word):
+            raise not_supported(f"ALTER {word.upper()}", reader.peek().start)
     kind = _kind(reader)
     tag = f"ALTER {kind.replace('-', ' ').upper()}"
     if_exists = reader.if_exists()
@@ -134,7 +147,7 @@ def parse_comment(reader: Reader) -> Statement:
     column = None
     if reader.take("column"):
         kind, name = "relation", reader.name()
-        if len(name.parts) < 2:  # noqa: PLR2004
+        if len(name.parts) < 2:
             raise reader.unexpected("a table and a column")
         column, name = name.last, Name(name.parts[:-1], name.position)
     else:

@@ -52,7 +52,9 @@ def _unknown(reader: Reader) -> EmulatorError:
     known = ("connection", "sink", "database", "type", "network", "function", "extension", "trigger", "subsource")
     if token.kind == WORD and token.value in known:
         return not_supported(f"CREATE {token.value.upper()}", token.start)
-    return reader.unexpected("DATABASE, SCHEMA, CLUSTER, SECRET, SOURCE, TABLE, VIEW, MATERIALIZED VIEW or INDEX after CREATE")
+    return reader.unexpected(
+        "DATABASE, SCHEMA, CLUSTER, SECRET, SOURCE, TABLE, VIEW, MATERIALIZED VIEW or INDEX after CREATE"
+    )
 
 
 def _schema(reader: Reader) -> Statement:
@@ -134,14 +136,20 @@ def _check_columns(columns: Text) -> None:
         position = columns.position + token.start
         after = tokens[at + 1].value if at + 1 < len(tokens) else ""
         # A column may be named `unique`; then a type follows, and no comma, parenthesis or further constraint.
-        if (token.value == "primary" and after == "key") or (token.value == "unique" and after in ("", ",", "(", "not")):
+        if (token.value == "primary" and after == "key") or (
+            token.value == "unique" and after in ("", ",", "(", "not")
+        ):
             message = "CREATE TABLE with a primary key or unique constraint is not supported"
             raise EmulatorError(NOT_SUPPORTED, message, position=position)
         if (token.value == "check" and after == "(") or token.value in ("references", "foreign"):
             raise EmulatorError(NOT_SUPPORTED, "CREATE TABLE with a constraint is not supported", position=position)
         if token.value in ("generated", "collate", "storage", "compression", "like"):
             raise EmulatorError(SYNTAX_ERROR, f"Expected column option, found {token}", position=position)
-        if token.value in ("serial", "bigserial", "smallserial", "money", "xml", "json") and at and tokens[at - 1].kind in (WORD, QUOTED):
+        if (
+            token.value in ("serial", "bigserial", "smallserial", "money", "xml", "json")
+            and at
+            and tokens[at - 1].kind in (WORD, QUOTED)
+        ):
             raise EmulatorError("42704", f'type "{token.value}" does not exist', position=position)
 
 

@@ -18,14 +18,14 @@ from thedata_cli.components.materialize.emulator.statements import (
     Statement,
     Subscribe,
 )
-from thedata_cli.components.materialize.emulator.tokens import NUMBER, QUOTED, STRING, WORD
 from thedata_cli.components.materialize.emulator.tokens import END as NOTHING
+from thedata_cli.components.materialize.emulator.tokens import NUMBER, QUOTED, STRING, WORD
 from thedata_cli.components.materialize.emulator.variables import is_variable_of_materialize
 
 _LISTS = {
     "tables": "tables", "views": "views", "sources": "sources", "secrets": "secrets", "schemas": "schemas",
-    "databases": "databases", "clusters": "clusters", "objects": "objects", "indexes": "indexes", "index": "indexes", "keys": "indexes",
-    "connections": "connections", "sinks": "sinks", "roles": "roles",
+    "databases": "databases", "clusters": "clusters", "objects": "objects", "indexes": "indexes", "index": "indexes",
+    "keys": "indexes", "connections": "connections", "sinks": "sinks", "roles": "roles",
 }  # fmt: skip
 _CREATABLE = ("source", "table", "view", "index", "secret", "cluster", "connection", "sink")
 
@@ -95,21 +95,8 @@ def parse_subscribe(reader: Reader) -> Subscribe:
 
 
 def _subscribe_clause(reader: Reader, fields: dict[str, object]) -> None:
-    position = reader.peek().start
-    if reader.take("envelope"):
-        if "envelope" in fields or "order_within" in fields:
-            raise EmulatorError(SYNTAX_ERROR, "only one of ENVELOPE and WITHIN TIMESTAMP ORDER BY is possible", position=position)
-        fields["envelope"] = reader.identifier()
-        if fields["envelope"] not in ("upsert", "debezium"):
-            raise EmulatorError(SYNTAX_ERROR, "Expected one of UPSERT or DEBEZIUM", position=position)
-        reader.expect_symbol("(")
-        reader.expect("key")
-        fields["keys"] = reader.identifiers()
-        reader.expect_symbol(")")
-    elif reader.take("within", "timestamp", "order", "by"):
-        if "envelope" in fields:
-            raise EmulatorError(SYNTAX_ERROR, "only one of ENVELOPE and WITHIN TIMESTAMP ORDER BY is possible", position=position)
-        fields["order_within"] = reader.until("with", "as", "up", "envelope", ")")
+    if reader.is_word("envelope") or reader.is_word("within"):
+        _order_of_rows(reader, fields)
     elif reader.take("with"):
         options = reader.options()
         for word in ("snapshot", "progress"):
@@ -118,11 +105,29 @@ def _subscribe_clause(reader: Reader, fields: dict[str, object]) -> None:
         refuse_unknown(options, "SUBSCRIBE")
     elif reader.take("as", "of"):
         fields["at_least"] = reader.take("at", "least")
-        fields["as_of"] = reader.until("up", "envelope", "within", "with")
+        fields["as_of"] = reader.until("up", "envelope", "within", "with", ")")
     elif reader.take("up", "to"):
-        fields["up_to"] = reader.until("envelope", "within", "with")
+        fields["up_to"] = reader.until("envelope", "within", "with", "as", ")")
     else:
         raise reader.unexpected("end of statement")
+
+
+def _order_of_rows(reader: Reader, fields: dict[str, object]) -> None:
+    position = reader.peek().start
+    if "envelope" in fields or "order_within" in fields:
+        message = "only one of ENVELOPE and WITHIN TIMESTAMP ORDER BY is possible"
+        raise EmulatorError(SYNTAX_ERROR, message, position=position)
+    if reader.take("envelope"):
+        fields["envelope"] = reader.identifier()
+        if fields["envelope"] not in ("upsert", "debezium"):
+            raise EmulatorError(SYNTAX_ERROR, "Expected one of UPSERT or DEBEZIUM", position=position)
+        reader.expect_symbol("(")
+        reader.expect("key")
+        fields["keys"] = reader.identifiers()
+        reader.expect_symbol(")")
+    else:
+        reader.expect("within", "timestamp", "order", "by")
+        fields["order_within"] = reader.until("with", "as", "up", "envelope", ")")
 
 
 def parse_declare(reader: Reader) -> Statement | None:
@@ -249,8 +254,14 @@ def parse_plain(reader: Reader) -> Statement | None:
     depth = 0
     for at, token in enumerate(tokens[:-1]):
         depth += {"(": 1, ")": -1}.get(token.value, 0)
-        if depth == 0 and token.value == "as" and token.kind == WORD and tokens[at + 1].value == "of" and at + 2 < len(tokens):
-            raise EmulatorError(NOT_SUPPORTED, "the Materialize emulator does not support AS OF in queries", position=token.start)
+        if (
+            depth == 0
+            and token.value == "as"
+            and token.kind == WORD
+            and tokens[at + 1].value == "of"
+            and at + 2 < len(tokens)
+        ):
+            raise EmulatorError(
+                NOT_SUPPORTED, "the Materialize emulator does not support AS OF in queries", position=token.start
+            )
     return None
-
-

@@ -75,7 +75,10 @@ def _account() -> Account | None:
             subprocess.run(["useradd", "--system", "--no-create-home", _ACCOUNT], check=True, capture_output=True)
             entry = pwd.getpwnam(_ACCOUNT)
         except (OSError, subprocess.CalledProcessError, KeyError) as error:
-            message = "PostgreSQL does not run as root, and no other account can be made for it; start thedata as an ordinary user"
+            message = (
+                "PostgreSQL does not run as root, and no other account can be made for it; start thedata as an "
+                "ordinary user"
+            )
             raise EmulatorError(CANNOT_CONNECT, message) from error
     return Account(entry.pw_uid, entry.pw_gid)
 
@@ -136,7 +139,7 @@ class Postgres:
 
     @property
     def _cluster_argument(self) -> str:
-        # The other account may not be allowed through the parents of the directory; its working directory it always has.
+        # The other account may not be allowed through the parents of the directory; where it works, it always is.
         return "/proc/self/cwd" if self._account and sys.platform == "linux" else str(self._cluster)
 
     def _give_away(self, path: Path) -> None:

@@ -105,7 +105,10 @@ class Refresher:
     async def _has_removals(self, moving: frozenset[str], after: int) -> bool:
         for one in [self._catalog.objects[each] for each in moving]:
             if not one.is_webhook:
-                removals = f"SELECT 1 FROM {one.stored_as('_log')} WHERE {storage.TIMESTAMP} > {after} AND {storage.DIFF} < 0 LIMIT 1"
+                removals = (
+                    f"SELECT 1 FROM {one.stored_as('_log')} WHERE {storage.TIMESTAMP} > {after} AND "
+                    f"{storage.DIFF} < 0 LIMIT 1"
+                )
                 if await (await self._connection.execute(removals)).fetchone():
                     return True
         return False
@@ -123,7 +126,9 @@ class Refresher:
         self._log(f"materialized view {view.full_name} can be computed again")
 
     async def _poison(self, view: CatalogObject, error: psycopg.Error) -> bool:
-        message = f"Evaluation error: {error.diag.message_primary or error}".replace("Evaluation error: Evaluation error", "Evaluation error")
+        message = f"Evaluation error: {error.diag.message_primary or error}".replace(
+            "Evaluation error: Evaluation error", "Evaluation error"
+        )
         if view.error == message:
             return False
         if not view.is_temporary:

@@ -44,25 +44,34 @@ async def _drop_named(change: Creation, statement: Drop, name: Name) -> None:
         _missing(change, statement, name, "catalog item")
         return
     if found.kind != statement.kind:
-        message = f"{found.full_name} is not {'an' if statement.kind[0] in 'aeiou' else 'a'} {statement.kind.replace('-', ' ')}"
-        raise EmulatorError(WRONG_OBJECT_TYPE, message, hint=f"it is a {found.kind.replace('-', ' ')}", position=name.position)
+        message = (
+            f"{found.full_name} is not {'an' if statement.kind[0] in 'aeiou' else 'a'} "
+            f"{statement.kind.replace('-', ' ')}"
+        )
+        raise EmulatorError(
+            WRONG_OBJECT_TYPE, message, hint=f"it is a {found.kind.replace('-', ' ')}", position=name.position
+        )
     await _drop_with_users(change, statement, [found], f'{found.kind.replace("-", " ")} "{found.name}"', name)
 
 
 def _missing(change: Creation, statement: Drop, name: Name, what: str) -> None:
     if not statement.if_exists:
         raise EmulatorError(UNDEFINED_OBJECT, f"unknown {what} '{'.'.join(name.parts)}'", position=name.position)
-    change.notices.append(f"{statement.kind.replace('-', ' ')} \"{'.'.join(name.parts)}\" does not exist, skipping")
+    change.notices.append(f'{statement.kind.replace("-", " ")} "{".".join(name.parts)}" does not exist, skipping')
 
 
-async def _drop_with_users(change: Creation, statement: Drop, objects: list[CatalogObject], what: str, name: Name) -> None:
+async def _drop_with_users(
+    change: Creation, statement: Drop, objects: list[CatalogObject], what: str, name: Name
+) -> None:
     going = {one.id: one for one in objects}
     users = {one.id: one for root in objects for one in change.catalog.all_users_of(root.id) if one.id not in going}
     in_the_way = [one for one in users.values() if one.kind != "index" and not one.is_temporary]
     if in_the_way and not statement.cascade:
         names = ", ".join(f'{one.kind.replace("-", " ")} "{one.full_name}"' for one in in_the_way)
         message = f"cannot drop {what}: still depended upon by {names}"
-        raise EmulatorError(DEPENDENT_OBJECTS, message, hint="use DROP … CASCADE to drop them too", position=name.position)
+        raise EmulatorError(
+            DEPENDENT_OBJECTS, message, hint="use DROP … CASCADE to drop them too", position=name.position
+        )
     everything = list(going.values()) + list(users.values())
     for one in sorted(everything, key=lambda each: _depth(change, each), reverse=True):
         await drop_object(change, one)
@@ -70,7 +79,9 @@ async def _drop_with_users(change: Creation, statement: Drop, objects: list[Cata
 
 def _depth(change: Creation, one: CatalogObject) -> int:
     below = [*one.references, *([one.on_id] if one.on_id else [])]
-    return 1 + max((_depth(change, change.catalog.objects[each]) for each in below if each in change.catalog.objects), default=0)
+    return 1 + max(
+        (_depth(change, change.catalog.objects[each]) for each in below if each in change.catalog.objects), default=0
+    )
 
 
 async def drop_object(change: Creation, one: CatalogObject) -> None:
@@ -86,7 +97,10 @@ def _removals(one: CatalogObject) -> list[str]:
     if one.kind == "secret":
         return []
     if one.kind == "index":
-        return [f"DROP INDEX IF EXISTS {one.stored_as('_index')}, {quote_name(one.schema_name)}.{quote_name(one.id + '_index')}"]
+        return [
+            f"DROP INDEX IF EXISTS {one.stored_as('_index')}, "
+            f"{quote_name(one.schema_name)}.{quote_name(one.id + '_index')}"
+        ]
     if one.kind == "view":
         return [f"DROP VIEW {one.qualified}"]
     if one.is_webhook:
@@ -121,7 +135,9 @@ async def _drop_cluster(change: Creation, statement: Drop, name: Name) -> None:
     objects = [one for one in change.catalog.objects.values() if one.cluster_id == cluster.id]
     if objects and not statement.cascade:
         message = f"cannot drop cluster with active objects: {', '.join(one.full_name for one in objects)}"
-        raise EmulatorError(DEPENDENT_OBJECTS, message, hint="use DROP … CASCADE to drop them too", position=name.position)
+        raise EmulatorError(
+            DEPENDENT_OBJECTS, message, hint="use DROP … CASCADE to drop them too", position=name.position
+        )
     await _drop_with_users(change, statement, objects, f'cluster "{name.last}"', name)
     await change.run("DELETE FROM mz_emulator.clusters WHERE id = %s", [cluster.id])
     await change.run("DELETE FROM mz_emulator.comments WHERE id = %s", [cluster.id])
@@ -137,4 +153,7 @@ async def remove_orphans(connection: AsyncConnection[Any], known: set[str]) -> N
                     await connection.execute(f"DROP TABLE mz_emulator.{quote_name(name)}".encode())
 
 
-_STORED = "SELECT relname::text FROM pg_class WHERE relnamespace = 'mz_emulator'::regnamespace AND relkind = 'r' AND relname ~ '^u[0-9]+(_log|_pending|_state)?$'"
+_STORED = (
+    "SELECT relname::text FROM pg_class WHERE relnamespace = 'mz_emulator'::regnamespace AND relkind = 'r' AND "
+    "relname ~ '^u[0-9]+(_log|_pending|_state)?$'"
+)

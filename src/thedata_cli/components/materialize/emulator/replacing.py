@@ -30,7 +30,7 @@ class Replacing:
         users = [one for one in creation.catalog.users_of(found.id) if one.kind != "index" and not one.is_temporary]
         if users:
             names = ", ".join(one.full_name for one in users)
-            message = f"cannot drop {found.kind.replace('-', ' ')} \"{found.name}\": still depended upon by {names}"
+            message = f'cannot drop {found.kind.replace("-", " ")} "{found.name}": still depended upon by {names}'
             raise EmulatorError(DEPENDENT_OBJECTS, message, position=statement.name.position)
         for one in creation.catalog.all_users_of(found.id):
             await drop_object(creation, one)

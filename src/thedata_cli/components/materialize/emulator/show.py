@@ -8,7 +8,10 @@ from thedata_cli.components.materialize.emulator.statements import MATERIALIZED_
 from thedata_cli.components.materialize.emulator.tokens import quote_text
 from thedata_cli.components.materialize.emulator.variables import Variables
 
-_COMMENT = "coalesce((SELECT c.comment FROM mz_internal.mz_comments c WHERE c.id = o.id AND c.object_sub_id IS NULL), '') AS comment"
+_COMMENT = (
+    "coalesce((SELECT c.comment FROM mz_internal.mz_comments c WHERE c.id = o.id AND c.object_sub_id IS NULL), "
+    "'') AS comment"
+)
 _CLUSTER = "(SELECT k.name FROM mz_catalog.mz_clusters k WHERE k.id = o.cluster_id) AS cluster"
 _OF_SCHEMA = {
     "tables": ("table", ""),
@@ -53,7 +56,8 @@ _OTHERS = {
     "databases": "SELECT o.name, '' AS comment FROM mz_catalog.mz_databases o",
     "roles": "SELECT o.name, '' AS comment FROM mz_catalog.mz_roles o",
     "clusters": (
-        "SELECT o.name, (SELECT string_agg(r.name || ' (' || r.size || ')', ', ' ORDER BY r.name) FROM mz_catalog.mz_cluster_replicas r "
+        "SELECT o.name, (SELECT string_agg(r.name || ' (' || r.size || ')', ', ' ORDER BY r.name) FROM "
+        "mz_catalog.mz_cluster_replicas r "
         f"WHERE r.cluster_id = o.id) AS replicas, {_COMMENT} FROM mz_catalog.mz_clusters o"
     ),
 }
@@ -76,7 +80,8 @@ def _objects(show: Show, catalog: Catalog, variables: Variables) -> str:
         kind = f" AND o.type = '{word}'"
     cluster = f" AND o.cluster_id = '{catalog.cluster(show.cluster, '').id}'" if show.cluster else ""
     return (
-        f"SELECT o.name, {extra}{_COMMENT} FROM mz_catalog.mz_objects o JOIN mz_catalog.mz_schemas s ON s.id = o.schema_id "
+        f"SELECT o.name, {extra}{_COMMENT} FROM mz_catalog.mz_objects o JOIN mz_catalog.mz_schemas s ON s.id "
+        "= o.schema_id "
         f"WHERE s.name = {schema}{kind}{cluster}"
     )
 
@@ -86,8 +91,10 @@ def _columns(show: Show, catalog: Catalog, variables: Variables) -> str:
         raise EmulatorError(UNDEFINED_OBJECT, "SHOW COLUMNS needs a name")
     one = catalog.get(show.name, variables.schemas, *RELATIONS)
     return (
-        "SELECT o.name, o.nullable, o.type, coalesce((SELECT c.comment FROM mz_internal.mz_comments c WHERE c.id = o.id "
-        f"AND c.object_sub_id = o.position), '') AS comment, o.position FROM mz_catalog.mz_columns o WHERE o.id = '{one.id}'"
+        "SELECT o.name, o.nullable, o.type, coalesce((SELECT c.comment FROM mz_internal.mz_comments c WHERE "
+        "c.id = o.id "
+        "AND c.object_sub_id = o.position), '') AS comment, o.position FROM mz_catalog.mz_columns o WHERE "
+        f"o.id = '{one.id}'"
     )
 
 
@@ -100,12 +107,14 @@ def _indexes(show: Show, catalog: Catalog, variables: Variables) -> str:
     if show.cluster is not None:
         conditions.append(f"o.cluster_id = '{catalog.cluster(show.cluster, '').id}'")
     keys = (
-        "(SELECT array_agg(coalesce((SELECT a.name FROM mz_catalog.mz_columns a WHERE a.id = o.on_id AND a.position = k.on_position), "
+        "(SELECT array_agg(coalesce((SELECT a.name FROM mz_catalog.mz_columns a WHERE a.id = o.on_id AND "
+        "a.position = k.on_position), "
         "k.on_expression) ORDER BY k.index_position) FROM mz_catalog.mz_index_columns k WHERE k.index_id = o.id) AS key"
     )
     return (
         f'SELECT o.name, r.name AS "on", {_CLUSTER}, {keys}, {_COMMENT} FROM mz_catalog.mz_indexes o '
-        f"JOIN mz_catalog.mz_objects r ON r.id = o.on_id JOIN mz_catalog.mz_schemas s ON s.id = r.schema_id WHERE {' AND '.join(conditions)}"
+        "JOIN mz_catalog.mz_objects r ON r.id = o.on_id JOIN mz_catalog.mz_schemas s ON s.id = r.schema_id "
+        f"WHERE {' AND '.join(conditions)}"
     )
 
 
@@ -115,9 +124,14 @@ def _create(show: Show, catalog: Catalog, variables: Variables) -> str:
         raise EmulatorError(UNDEFINED_OBJECT, "SHOW CREATE needs a name")
     if kind == "cluster":
         cluster = catalog.cluster(show.name, "")
-        text = f"CREATE CLUSTER {cluster.name} (REPLICATION FACTOR = {cluster.replication_factor}, SIZE = {quote_text(cluster.size or '')})"
+        text = (
+            f"CREATE CLUSTER {cluster.name} (REPLICATION FACTOR = {cluster.replication_factor}, SIZE = "
+            f"{quote_text(cluster.size or '')})"
+        )
         return f"SELECT {quote_text(cluster.name)} AS name, {quote_text(text + ';')} AS create_sql"
     one = catalog.get(show.name, variables.schemas, kind)
     if kind == "secret":
-        raise EmulatorError("42809", f"{one.full_name} is a secret, whose definition is not shown", position=show.name.position)
+        raise EmulatorError(
+            "42809", f"{one.full_name} is a secret, whose definition is not shown", position=show.name.position
+        )
     return f"SELECT {quote_text(one.full_name)} AS name, {quote_text(one.create_sql + ';')} AS create_sql"

@@ -6,7 +6,6 @@ import json
 from typing import Any
 
 import psycopg
-from psycopg.abc import Query
 
 from thedata_cli.components.materialize.emulator.postgres import DATABASE, SESSION_USER
 from thedata_cli.components.materialize.emulator.tokens import split
@@ -46,12 +45,12 @@ def _queries(document: Any) -> list[tuple[str, list[str | None]]]:
 
 async def _run_one(connection: psycopg.AsyncConnection[Any], sql: str, parameters: list[str | None]) -> dict[str, Any]:
     cursor = psycopg.AsyncRawCursor(connection)
-    query: Query = sql.encode()
-    await cursor.execute(query, parameters or None)
+    await cursor.execute(sql.encode(), parameters or None)
     if cursor.description is None:
         return {"ok": cursor.statusmessage, "notices": []}
     columns = [
-        {"name": one.name, "type_oid": one.type_code, "type_len": one.internal_size or -1, "type_mod": -1} for one in cursor.description
+        {"name": one.name, "type_oid": one.type_code, "type_len": one.internal_size or -1, "type_mod": -1}
+        for one in cursor.description
     ]
     rows = [[_as_json(value) for value in row] for row in await cursor.fetchall()]
     return {"tag": cursor.statusmessage, "rows": rows, "desc": {"columns": columns}, "notices": []}

@@ -318,4 +318,3 @@ class ShowVariable(Statement):
     """SHOW of such a variable."""
 
     name: str
-

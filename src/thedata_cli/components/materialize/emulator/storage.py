@@ -96,7 +96,8 @@ def poison_view(one_id: str, qualified: str, columns: Sequence[str], message: st
     """Return what makes every query of a materialized view fail, until it can be computed again."""
     return (
         f"CREATE OR REPLACE VIEW {qualified} AS SELECT {column_list(columns)} FROM "
-        f"(SELECT mz_catalog.mz_raise({quote_text(message)}, {quote_text(sqlstate)}) AS mz_is_wrong OFFSET 0) AS mz_error "
+        f"(SELECT mz_catalog.mz_raise({quote_text(message)}, {quote_text(sqlstate)}) AS mz_is_wrong OFFSET 0) "
+        "AS mz_error "
         f"LEFT JOIN mz_emulator.{quote_name(one_id)} ON mz_is_wrong"
     )
 
@@ -117,7 +118,8 @@ def recompute(view: CatalogObject, timestamp: int) -> str:
     return (
         f"INSERT INTO {view.stored_as('_log')} SELECT {timestamp}, sum(mz_weight), {columns} FROM ("
         f"SELECT {columns}, 1 AS mz_weight FROM {view.stored_as('_def')} "
-        f"UNION ALL SELECT {columns}, -1 FROM {view.stored_as()}) AS mz_both GROUP BY {columns} HAVING sum(mz_weight) <> 0"
+        f"UNION ALL SELECT {columns}, -1 FROM {view.stored_as()}) AS mz_both GROUP BY {columns} HAVING "
+        "sum(mz_weight) <> 0"
     )
 
 
@@ -129,7 +131,8 @@ def apply_log(view: CatalogObject, timestamp: int) -> tuple[str, str]:
     number = f"row_number() OVER (PARTITION BY {column_list(view.columns, 'gone')})"
     remove = (
         f"DELETE FROM {table} WHERE ctid = ANY (ARRAY(SELECT place FROM ("
-        f"SELECT kept.ctid AS place, -gone.{DIFF} AS wanted, {number} AS number FROM {log} AS gone JOIN {table} AS kept "
+        f"SELECT kept.ctid AS place, -gone.{DIFF} AS wanted, {number} AS number FROM {log} AS gone JOIN "
+        f"{table} AS kept "
         f"ON {hashes[0]} = {hashes[1]} AND {same} WHERE gone.{TIMESTAMP} = {timestamp} AND gone.{DIFF} < 0) AS found "
         f"WHERE number <= wanted))"
     )
@@ -144,7 +147,10 @@ def state_at(one: CatalogObject, timestamp: int) -> str:
     """Return a query of the rows at a time, each once with its count as `mz_diff`."""
     columns = column_list(one.columns)
     if one.is_webhook:
-        return f"SELECT count(*) AS {DIFF}, {columns} FROM {one.stored_as()} WHERE {TIMESTAMP} <= {timestamp} GROUP BY {columns}"
+        return (
+            f"SELECT count(*) AS {DIFF}, {columns} FROM {one.stored_as()} WHERE {TIMESTAMP} <= {timestamp} GROUP "
+            f"BY {columns}"
+        )
     later = [f"SELECT {columns}, -{DIFF} FROM {one.stored_as('_log')} WHERE {TIMESTAMP} > {timestamp}"]
     if one.kind == "table":
         later.append(f"SELECT {columns}, -{DIFF} FROM {one.stored_as('_pending')}")
@@ -161,6 +167,7 @@ def changes_between(one: CatalogObject, after: int, until: int) -> str:
     span = f"{TIMESTAMP} > {after} AND {TIMESTAMP} <= {until}"
     if one.is_webhook:
         return (
-            f"SELECT {TIMESTAMP}, count(*) AS {DIFF}, {columns} FROM {one.stored_as()} WHERE {span} GROUP BY {TIMESTAMP}, {columns}"
+            f"SELECT {TIMESTAMP}, count(*) AS {DIFF}, {columns} FROM {one.stored_as()} WHERE {span} GROUP BY "
+            f"{TIMESTAMP}, {columns}"
         )
     return f"SELECT {TIMESTAMP}, {DIFF}, {columns} FROM {one.stored_as('_log')} WHERE {span}"

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable
 from typing import TYPE_CHECKING, Any
 
 from thedata_cli.components.materialize.emulator.catalog import SYSTEM_SCHEMAS, Catalog, CatalogObject
-from thedata_cli.components.materialize.emulator.definitions import Creation
+from thedata_cli.components.materialize.emulator.definitions import Creation, NewObject
 from thedata_cli.components.materialize.emulator.errors import (
     INTERNAL_ERROR,
     INVALID_PARAMETER,
@@ -86,7 +86,9 @@ class Subscribing:
                 raise EmulatorError(INTERNAL_ERROR, message)
             raise not_supported("AS OF AT LEAST a time that is no longer kept")
         if up_to is not None and up_to < as_of:
-            raise EmulatorError(INVALID_PARAMETER, f"subscription lower bound ({as_of}) is greater than its upper bound ({up_to})")
+            raise EmulatorError(
+                INVALID_PARAMETER, f"subscription lower bound ({as_of}) is greater than its upper bound ({up_to})"
+            )
 
     async def _make_hidden(self, query: Text, variables: Variables) -> CatalogObject:
         async def define(connection: AsyncConnection[Any], timestamp: int) -> str:
@@ -94,15 +96,19 @@ class Subscribing:
             object_id = await change.new_id()
             definition = f"mz_emulator.{quote_name(object_id + '_def')}"
             await change.run_text(f"CREATE VIEW {definition} AS ", query)
-            statement = CreateView("SUBSCRIBE", Name((object_id,), query.position), MATERIALIZED_VIEW, False, False, (), query)
+            statement = CreateView(
+                "SUBSCRIBE", Name((object_id,), query.position), MATERIALIZED_VIEW, False, False, (), query
+            )
             details = await check_definition(change, statement, definition)
             error = await change.fill(object_id, definition, query)
             if error:
                 raise error
             stored = f"mz_emulator.{quote_name(object_id)}"
-            await change.record(
-                object_id, MATERIALIZED_VIEW, "mz_emulator", object_id, "", relation=stored, definition=details, is_temporary=True
-            )
+            hidden = NewObject(
+                object_id, MATERIALIZED_VIEW, "mz_emulator", object_id, "",
+                relation=stored, definition=details, is_temporary=True,
+            )  # fmt: skip
+            await change.record(hidden)
             await change.record_references(object_id, definition)
             return object_id
 
@@ -126,7 +132,7 @@ def _all_of(name: Name | None) -> Text:
 def _only_relation(query: Text) -> Name | None:
     """Return the relation of a query that does nothing but name it, so that its own log can be read."""
     tokens = tokenize(query.sql)
-    if [token.value for token in tokens[:3]] != ["select", "*", "from"] or len(tokens) < 4:  # noqa: PLR2004
+    if [token.value for token in tokens[:3]] != ["select", "*", "from"] or len(tokens) < 4:
         return None
     reader = Reader(Source(query.sql, tokens), 3)
     try:

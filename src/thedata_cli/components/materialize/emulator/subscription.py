@@ -31,7 +31,7 @@ class Subscription:
     last: int | None
     needs_snapshot: bool
     needs_first_progress: bool
-    moved: Callable[[int], None] = lambda _to: None  # noqa: E731
+    moved: Callable[[int], None] = lambda _to: None
 
     @property
     def is_over(self) -> bool:
@@ -72,18 +72,23 @@ class Subscription:
         if self.needs_snapshot:
             state = storage.state_at(self.object, self.position)
             changes = (
-                f"SELECT {self.position}::bigint AS {TIMESTAMP}, {DIFF}, {columns} FROM ({state}) AS mz_state UNION ALL {changes}"
+                f"SELECT {self.position}::bigint AS {TIMESTAMP}, {DIFF}, {columns} FROM ({state}) AS mz_state "
+                f"UNION ALL {changes}"
             )
         rows = _ENVELOPES[self.statement.envelope](changes, self.object.columns, self.statement.keys)
         order = f"{TIMESTAMP}"
         if not self.statement.progress:
             if self.statement.order_within:
                 order += f", {self.statement.order_within.sql}"
-            return f"SELECT {TIMESTAMP}::numeric AS {TIMESTAMP}, {_without_timestamp(self)} FROM ({rows}) AS mz_rows ORDER BY {order}"
+            return (
+                f"SELECT {TIMESTAMP}::numeric AS {TIMESTAMP}, {_without_timestamp(self)} FROM ({rows}) AS mz_rows "
+                f"ORDER BY {order}"
+            )
         nulls = ", ".join(["NULL"] * (1 + len(self._data_columns())))
         first = f"SELECT {self.position}::numeric, true, {nulls} UNION ALL " if self.needs_first_progress else ""
         told = (
-            f"SELECT {TIMESTAMP}::numeric AS {TIMESTAMP}, false AS mz_progressed, {_without_timestamp(self)} FROM ({rows}) AS mz_rows"
+            f"SELECT {TIMESTAMP}::numeric AS {TIMESTAMP}, false AS mz_progressed, {_without_timestamp(self)} FROM "
+            f"({rows}) AS mz_rows"
         )
         within = f", {self.statement.order_within.sql}" if self.statement.order_within else ""
         return (
@@ -123,13 +128,17 @@ def _diffs(changes: str, _columns: tuple[str, ...], _keys: tuple[str, ...]) -> s
 
 def _upsert(changes: str, columns: tuple[str, ...], keys: tuple[str, ...]) -> str:
     values = "".join(
-        f", CASE WHEN mz_added = 1 THEN {quote_name(one)} END AS {quote_name(one)}" for one in columns if one not in keys
+        f", CASE WHEN mz_added = 1 THEN {quote_name(one)} END AS {quote_name(one)}"
+        for one in columns
+        if one not in keys
     )
     key_list = column_list(keys)
     return (
-        f"SELECT DISTINCT ON ({TIMESTAMP}, {key_list}) {TIMESTAMP}, CASE WHEN mz_added = 0 THEN 'delete' WHEN mz_added = 1 THEN 'upsert' "
+        f"SELECT DISTINCT ON ({TIMESTAMP}, {key_list}) {TIMESTAMP}, CASE WHEN mz_added = 0 THEN 'delete' WHEN "
+        "mz_added = 1 THEN 'upsert' "
         f"ELSE 'key_violation' END AS mz_state, {key_list}{values} FROM (SELECT *, "
-        f"sum(greatest({DIFF}, 0)) OVER (PARTITION BY {TIMESTAMP}, {key_list}) AS mz_added FROM ({changes}) AS mz_changes) AS mz_added_up "
+        f"sum(greatest({DIFF}, 0)) OVER (PARTITION BY {TIMESTAMP}, {key_list}) AS mz_added FROM ({changes}) "
+        "AS mz_changes) AS mz_added_up "
         f"ORDER BY {TIMESTAMP}, {key_list}, {DIFF} DESC"
     )
 
@@ -138,14 +147,18 @@ def _debezium(changes: str, columns: tuple[str, ...], keys: tuple[str, ...]) -> 
     values = [one for one in columns if one not in keys]
     before = "".join(f", removed.{quote_name(one)} AS {quote_name('before_' + one)}" for one in values)
     after = "".join(f", added.{quote_name(one)} AS {quote_name('after_' + one)}" for one in values)
-    key_columns = ", ".join(f"coalesce(added.{quote_name(one)}, removed.{quote_name(one)}) AS {quote_name(one)}" for one in keys)
+    key_columns = ", ".join(
+        f"coalesce(added.{quote_name(one)}, removed.{quote_name(one)}) AS {quote_name(one)}" for one in keys
+    )
     hashed = f"hash_record_extended(ROW({column_list(keys)}), 0) AS mz_hash"
     same = " AND ".join(f"added.{quote_name(one)} IS NOT DISTINCT FROM removed.{quote_name(one)}" for one in keys)
     return (
         f"WITH mz_changes AS MATERIALIZED (SELECT *, {hashed} FROM ({changes}) AS mz_all) "
-        f"SELECT coalesce(added.{TIMESTAMP}, removed.{TIMESTAMP}) AS {TIMESTAMP}, CASE WHEN removed.{DIFF} IS NULL THEN 'insert' "
+        f"SELECT coalesce(added.{TIMESTAMP}, removed.{TIMESTAMP}) AS {TIMESTAMP}, CASE WHEN removed.{DIFF} IS "
+        "NULL THEN 'insert' "
         f"WHEN added.{DIFF} IS NULL THEN 'delete' ELSE 'upsert' END AS mz_state, {key_columns}{before}{after} "
-        f"FROM (SELECT * FROM mz_changes WHERE {DIFF} > 0) AS added FULL JOIN (SELECT * FROM mz_changes WHERE {DIFF} < 0) AS removed "
+        f"FROM (SELECT * FROM mz_changes WHERE {DIFF} > 0) AS added FULL JOIN (SELECT * FROM mz_changes WHERE "
+        f"{DIFF} < 0) AS removed "
         f"ON added.{TIMESTAMP} = removed.{TIMESTAMP} AND added.mz_hash = removed.mz_hash AND {same}"
     )
 

@@ -8,7 +8,15 @@ from dataclasses import dataclass
 
 from thedata_cli.components.materialize.emulator.errors import SYNTAX_ERROR, EmulatorError
 
-WORD, QUOTED, STRING, NUMBER, PARAMETER, SYMBOL, END = "word", "quoted", "string", "number", "parameter", "symbol", "end"
+WORD, QUOTED, STRING, NUMBER, PARAMETER, SYMBOL, END = (
+    "word",
+    "quoted",
+    "string",
+    "number",
+    "parameter",
+    "symbol",
+    "end",
+)
 
 _TOKEN = re.compile(
     r"""(?P<space>(?:\s+|--[^\n]*)+)
@@ -179,10 +187,78 @@ def quote_text(text: str) -> str:
 
 _PLAIN_NAME = re.compile(r"[a-z_][a-z0-9_$]*\Z")
 _RESERVED = frozenset(
-    "all and any as between by case cast check constraint create cross current_date current_time current_timestamp default delete "
-    "distinct drop else end except exists false fetch for from full group having in inner insert intersect into is join "
-    "lateral left like limit natural not null offset on or order outer primary references returning right select set some "
-    "table then to true union unique update user using values when where window with".split()
+    [
+        "all",
+        "and",
+        "any",
+        "as",
+        "between",
+        "by",
+        "case",
+        "cast",
+        "check",
+        "constraint",
+        "create",
+        "cross",
+        "current_date",
+        "current_time",
+        "current_timestamp",
+        "default",
+        "delete",
+        "distinct",
+        "drop",
+        "else",
+        "end",
+        "except",
+        "exists",
+        "false",
+        "fetch",
+        "for",
+        "from",
+        "full",
+        "group",
+        "having",
+        "in",
+        "inner",
+        "insert",
+        "intersect",
+        "into",
+        "is",
+        "join",
+        "lateral",
+        "left",
+        "like",
+        "limit",
+        "natural",
+        "not",
+        "null",
+        "offset",
+        "on",
+        "or",
+        "order",
+        "outer",
+        "primary",
+        "references",
+        "returning",
+        "right",
+        "select",
+        "set",
+        "some",
+        "table",
+        "then",
+        "to",
+        "true",
+        "union",
+        "unique",
+        "update",
+        "user",
+        "using",
+        "values",
+        "when",
+        "where",
+        "window",
+        "with",
+    ]
 )
 
 

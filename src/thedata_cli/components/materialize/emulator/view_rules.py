@@ -35,7 +35,7 @@ _CLOCKS = {
     "pg_backend_pid": "pg_backend_pid",
 }
 _WITHOUT_PARENTHESES = frozenset(
-    "current_timestamp current_date current_time localtime localtimestamp current_user session_user".split()
+    ["current_timestamp", "current_date", "current_time", "localtime", "localtimestamp", "current_user", "session_user"]
 )
 
 _DEFINITIONS = """
@@ -68,7 +68,11 @@ async def check_definition(creation: Creation, statement: CreateView, view: str)
         words = called_functions(definition)
         for word in sorted(words & _CLOCKS.keys()):
             where = statement.query.position + position if position is not None else None
-            hint = "in a materialized view, compare a column with mz_now()" if _CLOCKS[word] == "current_timestamp" else None
+            hint = (
+                "in a materialized view, compare a column with mz_now()"
+                if _CLOCKS[word] == "current_timestamp"
+                else None
+            )
             raise EmulatorError(NOT_SUPPORTED, f"cannot materialize call to {_CLOCKS[word]}", hint=hint, position=where)
         if "mz_now" in words:
             details["reads_time"] = True

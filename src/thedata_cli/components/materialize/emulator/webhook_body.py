@@ -72,13 +72,13 @@ def _inflate(body: bytes, window: int) -> bytes:
 
 
 def body_values(body: bytes, body_format: str) -> list[bytes]:
-    """Return the value of the body column of each row, as COPY reads it in text.
+    r"""Return the value of the body column of each row, as COPY reads it in text.
 
     Raises:
         BodyError: The body is not of the format.
 
     Example:
-        >>> body_values(b'{"a": 1}\\n{"a": 2}', "json")
+        >>> body_values(b'{"a": 1}\n{"a": 2}', "json")
         [b'{"a": 1}', b'{"a": 2}']
     """
     if body_format == "bytes":

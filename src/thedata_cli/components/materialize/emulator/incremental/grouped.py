@@ -24,7 +24,7 @@ class Aggregates:
         only_grows: Some of what is kept cannot follow a row that goes.
     """
 
-    keys: list[exp.Expression]
+    keys: list[exp.Expr]
     partials: dict[str, tuple[str, str]] = field(default_factory=dict)
     finals: dict[str, str] = field(default_factory=dict)
     only_grows: bool = False
@@ -42,7 +42,7 @@ class Aggregates:
 Types = Callable[[str], tuple[str, bool]]
 
 
-def read_grouping(select: exp.Select) -> list[exp.Expression] | None:
+def read_grouping(select: exp.Select) -> list[exp.Expr] | None:
     """Return the group keys of a SELECT; None when it does not group.
 
     Raises:
@@ -60,19 +60,19 @@ def read_grouping(select: exp.Select) -> list[exp.Expression] | None:
     return [one.unnest() for one in group.expressions]
 
 
-def _bare(projection: exp.Expression) -> exp.Expression:
+def _bare(projection: exp.Expr) -> exp.Expr:
     return (projection.this if isinstance(projection, exp.Alias) else projection).unnest()
 
 
 class GroupReader:
     """Turns the outputs of a grouping SELECT into expressions over the kept columns."""
 
-    def __init__(self, keys: list[exp.Expression], types: Types, aggregate_names: set[str]) -> None:
+    def __init__(self, keys: list[exp.Expr], types: Types, aggregate_names: set[str]) -> None:
         self.aggregates = Aggregates(keys)
         self._types = types
         self._names = aggregate_names
 
-    def over_groups(self, node: exp.Expression) -> exp.Expression:
+    def over_groups(self, node: exp.Expr) -> exp.Expr:
         """Return an expression of the SELECT list or of HAVING over the kept columns.
 
         Raises:
@@ -92,20 +92,22 @@ class GroupReader:
             raise NotIncremental(f"the aggregate {node.name}")
         copy = node.copy()
         for name, value in list(node.args.items()):
-            if isinstance(value, exp.Expression):
+            if isinstance(value, exp.Expr):
                 copy.set(name, self._child(value))
             elif isinstance(value, list):
-                copy.set(name, [self._child(one) if isinstance(one, exp.Expression) else one for one in value])
+                copy.set(name, [self._child(one) if isinstance(one, exp.Expr) else one for one in value])
         return copy
 
-    def _child(self, node: exp.Expression) -> exp.Expression:
+    def _child(self, node: exp.Expr) -> exp.Expr:
         if isinstance(node, (exp.DataType, exp.Identifier, exp.Literal, exp.Var)):
             return node.copy()
         inner = self.over_groups(node)
         return exp.paren(inner, copy=False) if isinstance(node, exp.Paren) else inner
 
-    def _aggregate(self, call: exp.Expression, condition: exp.Expression | None, whole: exp.Expression) -> exp.Expression:
-        if any(call.args.get(word) for word in ("order", "big_int_", "expressions")) or isinstance(call.this, exp.Distinct):
+    def _aggregate(self, call: exp.Expr, condition: exp.Expr | None, whole: exp.Expr) -> exp.Expr:
+        if any(call.args.get(word) for word in ("order", "big_int_", "expressions")) or isinstance(
+            call.this, exp.Distinct
+        ):
             raise NotIncremental(f"{whole.sql()}")
         where = f" FILTER (WHERE {to_sql(condition)})" if condition is not None else ""
         argument = to_sql(call.this) if call.this is not None and not isinstance(call.this, exp.Star) else None
@@ -145,7 +147,7 @@ def _max(kept: Aggregates, argument: str | None, where: str, _type: str, _is_flo
     return kept.keep(f"max({argument}){where}", "greatest")
 
 
-_MAKERS: dict[type[exp.Expression], Callable[[Aggregates, str | None, str, str, bool], str]] = {
+_MAKERS: dict[type[exp.Expr], Callable[[Aggregates, str | None, str, str, bool], str]] = {
     exp.Count: _count,
     exp.Sum: _sum,
     exp.Avg: _avg,
@@ -158,5 +160,3 @@ def merged(merge: str, column: str) -> str:
     """Return how what was kept and what is added make one."""
     old, new = f"old.{quote_name(column)}", f"delta.{quote_name(column)}"
     return f"COALESCE({old} + {new}, {old}, {new})" if merge == "add" else f"{merge.upper()}({old}, {new})"
-
-

@@ -34,7 +34,7 @@ class Plan:
     """
 
     view: CatalogObject
-    body: exp.Expression
+    body: exp.Expr
     leaves: list[Leaf]
     only_grows: bool = False
     _known: dict[frozenset[str], str | None] = field(default_factory=dict)
@@ -70,7 +70,8 @@ class Plan:
 def _into_log(view: CatalogObject, changes: str, weight: str) -> str:
     columns = column_list(view.columns)
     return (
-        f"INSERT INTO {view.stored_as('_log')} SELECT {UNTIL}, sum({weight})::bigint, {columns} FROM ({changes}) AS mz_out "
+        f"INSERT INTO {view.stored_as('_log')} SELECT {UNTIL}, sum({weight})::bigint, {columns} FROM "
+        f"({changes}) AS mz_out "
         f"GROUP BY {columns} HAVING sum({weight}) <> 0"
     )
 
@@ -92,7 +93,10 @@ class GroupedPlan(Plan):
         """Return the query of one row for each group of `rows`."""
         keys = _keys(len(self.aggregates.keys))
         parts = [f"sum({weight})::bigint AS {COUNT}"]
-        parts += [f"{sql.format(w=weight) if '{w}' in sql else sql} AS {name}" for name, (sql, _) in self.aggregates.partials.items()]
+        parts += [
+            f"{sql.format(w=weight) if '{w}' in sql else sql} AS {name}"
+            for name, (sql, _) in self.aggregates.partials.items()
+        ]
         columns = ", ".join([*keys, *parts])
         group = f" GROUP BY {', '.join(keys)}" if keys else ""
         hashed = f"hash_record_extended(ROW({', '.join(keys)}), 0)" if keys else "0::bigint"
@@ -112,12 +116,16 @@ class GroupedPlan(Plan):
     def log_changes(self, changes: str) -> str:
         """Merge the changes into the groups, and log old and new outputs of those that they touch."""
         state, keys = self.view.stored_as("_state"), _keys(len(self.aggregates.keys))
-        same = " AND ".join([f"old.{HASH} = delta.{HASH}", *(f"old.{key} IS NOT DISTINCT FROM delta.{key}" for key in keys)])
+        same = " AND ".join(
+            [f"old.{HASH} = delta.{HASH}", *(f"old.{key} IS NOT DISTINCT FROM delta.{key}" for key in keys)]
+        )
         columns = [HASH, *keys, COUNT, *self.aggregates.partials]
         merges = [f"delta.{name} AS {name}" for name in (HASH, *keys)]
         merges.append(f"coalesce(old.{COUNT}, 0) + coalesce(delta.{COUNT}, 0) AS {COUNT}")
         merges += [f"{merged(how, name)} AS {name}" for name, (_, how) in self.aggregates.partials.items()]
-        outputs = ", ".join(f"{sql} AS {quote_name(name)}" for sql, name in zip(self.outputs, self.view.columns, strict=True))
+        outputs = ", ".join(
+            f"{sql} AS {quote_name(name)}" for sql, name in zip(self.outputs, self.view.columns, strict=True)
+        )
         alive = "true" if self.is_global else f"{COUNT} > 0"
         where = f"{alive} AND ({self.having})" if self.having else alive
         final = (
@@ -148,7 +156,9 @@ class FirstPlan(Plan):
         return [f"mz_c{number}" for number in range(len(self.view.columns))]
 
     def _rows(self, rows: str) -> str:
-        return f"SELECT hash_record_extended(ROW({', '.join(_keys(self.keys))}), 0) AS {HASH}, * FROM ({rows}) AS mz_rows"
+        return (
+            f"SELECT hash_record_extended(ROW({', '.join(_keys(self.keys))}), 0) AS {HASH}, * FROM ({rows}) AS mz_rows"
+        )
 
     def _first(self, rows: str, last: str = "") -> str:
         keys = ", ".join(_keys(self.keys))
@@ -170,11 +180,14 @@ class FirstPlan(Plan):
         """Let the new rows compete with the first ones of their keys."""
         state, columns = self.view.stored_as("_state"), ", ".join(self._columns())
         both = f"SELECT 0 AS mz_age, {columns} FROM old UNION ALL SELECT 1, {columns} FROM delta"
-        outputs = ", ".join(f"{mine} AS {quote_name(name)}" for mine, name in zip(self._outputs(), self.view.columns, strict=True))
+        outputs = ", ".join(
+            f"{mine} AS {quote_name(name)}" for mine, name in zip(self._outputs(), self.view.columns, strict=True)
+        )
         final = f"SELECT 1 AS mz_weight, {outputs} FROM winners UNION ALL SELECT -1 AS mz_weight, {outputs} FROM old"
         return (
             f"WITH delta AS MATERIALIZED ({self._rows(changes)}), "
-            f"old AS MATERIALIZED (SELECT ctid AS mz_place, * FROM {state} WHERE {HASH} IN (SELECT {HASH} FROM delta)), "
+            f"old AS MATERIALIZED (SELECT ctid AS mz_place, * FROM {state} WHERE {HASH} IN (SELECT {HASH} "
+            "FROM delta)), "
             f"winners AS MATERIALIZED ({self._first(both, 'mz_age')}), "
             f"gone AS (DELETE FROM {state} WHERE ctid = ANY (ARRAY(SELECT mz_place FROM old))), "
             f"added AS (INSERT INTO {state} SELECT {columns} FROM winners) "

@@ -93,7 +93,7 @@ class _Planner:
         self._view = view
         self._leaves = leaves
 
-    async def plan(self, tree: exp.Expression) -> Plan:
+    async def plan(self, tree: exp.Expr) -> Plan:
         if isinstance(tree, exp.Union):
             return Plan(self._view, tree, self._leaves)
         if not isinstance(tree, exp.Select):
@@ -119,13 +119,15 @@ class _Planner:
         body = _bare_body(tree)
         names = [(f"mz_k{at}", key) for at, key in enumerate(keys)]
         names += [(f"mz_o{at}", one.this) for at, one in enumerate(rest)]
-        names += [(f"mz_c{at}", one.this if isinstance(one, exp.Alias) else one) for at, one in enumerate(tree.expressions)]
+        names += [
+            (f"mz_c{at}", one.this if isinstance(one, exp.Alias) else one) for at, one in enumerate(tree.expressions)
+        ]
         body.set("expressions", [exp.alias_(node.copy(), name) for name, node in names])
         order = [f"mz_o{at}{_direction(one)}" for at, one in enumerate(rest)]
         check_linear(body)
         return FirstPlan(self._view, body, self._leaves, True, keys=len(keys), order=order)
 
-    async def _grouped(self, tree: exp.Select, keys: list[exp.Expression]) -> Plan:
+    async def _grouped(self, tree: exp.Select, keys: list[exp.Expr]) -> Plan:
         probe = _bare_body(tree)
         types = await self._aggregate_types(tree, probe, keys)
         reader = GroupReader(keys, types, await self._aggregate_names())
@@ -147,7 +149,7 @@ class _Planner:
             aggregates=aggregates, outputs=outputs, having=condition, is_global=is_global,
         )  # fmt: skip
 
-    async def _aggregate_types(self, tree: exp.Select, probe: exp.Select, keys: list[exp.Expression]) -> Any:
+    async def _aggregate_types(self, tree: exp.Select, probe: exp.Select, keys: list[exp.Expr]) -> Any:
         """Ask the backend for the type of each aggregate of the query."""
         having = tree.args.get("having")
         scopes = [*tree.expressions, *([having.this] if having else [])]

@@ -30,13 +30,13 @@ class Leaf:
     marker: str
 
 
-def expand(sql: str, lookup: Lookup, view_text: ViewText, leaves: list[Leaf], depth: int = 0) -> exp.Expression:
+def expand(sql: str, lookup: Lookup, view_text: ViewText, leaves: list[Leaf], depth: int = 0) -> exp.Expr:
     """Parse a view's query, put the views below it in their places, and mark every collection.
 
     Raises:
         NotIncremental: It cannot be read, or goes too deep.
     """
-    if depth > 20:  # noqa: PLR2004
+    if depth > 20:
         raise NotIncremental("views are nested too deeply")
     tree = parse_one(sql, dialect="postgres")
     for table in list(tree.find_all(exp.Table)):
@@ -49,7 +49,9 @@ def expand(sql: str, lookup: Lookup, view_text: ViewText, leaves: list[Leaf], de
         if one.is_collection:
             marker = f"mz_leaf_{len(leaves)}"
             leaves.append(Leaf(one, marker))
-            marked = exp.Table(this=exp.to_identifier(marker), alias=exp.TableAlias(this=exp.to_identifier(alias, quoted=True)))
+            marked = exp.Table(
+                this=exp.to_identifier(marker), alias=exp.TableAlias(this=exp.to_identifier(alias, quoted=True))
+            )
             marked.set("joins", table.args.get("joins"))
             table.replace(marked)
         else:
@@ -60,7 +62,7 @@ def expand(sql: str, lookup: Lookup, view_text: ViewText, leaves: list[Leaf], de
     return tree
 
 
-def terms(tree: exp.Expression, leaves: list[Leaf], changed: set[str]) -> list[exp.Expression]:
+def terms(tree: exp.Expr, leaves: list[Leaf], changed: set[str]) -> list[exp.Expr]:
     """Return one query for each changed leaf; all of them together are what changed in the result.
 
     The leaf in question is its changes, changed leaves before it are as they are now, and those after it as they were.
@@ -83,11 +85,10 @@ def terms(tree: exp.Expression, leaves: list[Leaf], changed: set[str]) -> list[e
     return found
 
 
-def _weigh(tree: exp.Expression, leaves: list[Leaf], states: dict[str, str], moving: set[str]) -> exp.Expression | None:
+def _weigh(tree: exp.Expr, leaves: list[Leaf], states: dict[str, str], moving: set[str]) -> exp.Expr | None:
     """Exchange the leaves, and add the weight to the columns; None if the changes in question are not in here."""
     if isinstance(tree, exp.Subquery):
-        inner = _weigh(tree.this, leaves, states, moving)
-        return inner
+        return _weigh(tree.this, leaves, states, moving)
     if isinstance(tree, exp.Union) and not tree.args.get("distinct"):
         names = tree.named_selects
         sides = [_weigh(_renamed(side, names), leaves, states, moving) for side in (tree.left, tree.right)]
@@ -106,7 +107,7 @@ def _weigh(tree: exp.Expression, leaves: list[Leaf], states: dict[str, str], mov
     return tree
 
 
-def _renamed(side: exp.Expression, names: list[str]) -> exp.Expression:
+def _renamed(side: exp.Expr, names: list[str]) -> exp.Expr:
     """Give the columns of one side of a UNION the names that the whole has."""
     if isinstance(side, exp.Select):
         columns = [one.this if isinstance(one, exp.Alias) else one for one in side.expressions]
@@ -128,7 +129,7 @@ def check_linear(select: exp.Select) -> None:
             raise NotIncremental("aggregates below the top")
 
 
-def _product(weights: list[str]) -> exp.Expression:
+def _product(weights: list[str]) -> exp.Expr:
     return parse_one(" * ".join(weights) if weights else "CAST(1 AS BIGINT)", dialect="postgres")
 
 
@@ -161,20 +162,20 @@ def weigh_from(select: exp.Select, leaves: list[Leaf], states: dict[str, str], m
     return weights
 
 
-def _from_items(select: exp.Select) -> list[tuple[exp.Expression, bool]]:
+def _from_items(select: exp.Select) -> list[tuple[exp.Expr, bool]]:
     """Return what FROM names, each with whether an outer join may leave it empty."""
     start = select.args.get("from_") or select.args.get("from")
     return [] if start is None else _joined(_item(start.this), select.args.get("joins") or [])
 
 
-def _item(node: exp.Expression) -> list[tuple[exp.Expression, bool]]:
+def _item(node: exp.Expr) -> list[tuple[exp.Expr, bool]]:
     # Parentheses around joins are a subquery without a name.
     is_group = isinstance(node, exp.Subquery) and not node.alias
     items = _item(node.this) if is_group else [(node, False)]
     return _joined(items, node.args.get("joins") or [])
 
 
-def _joined(items: list[tuple[exp.Expression, bool]], joins: list[exp.Join]) -> list[tuple[exp.Expression, bool]]:
+def _joined(items: list[tuple[exp.Expr, bool]], joins: list[exp.Join]) -> list[tuple[exp.Expr, bool]]:
     for join in joins:
         side, kind = (join.side or "").upper(), (join.kind or "").upper()
         if kind in ("SEMI", "ANTI") or join.method:
@@ -186,7 +187,7 @@ def _joined(items: list[tuple[exp.Expression, bool]], joins: list[exp.Join]) -> 
 
 
 def _exchange(
-    item: exp.Expression, by_marker: dict[str, Leaf], states: dict[str, str], leaves: list[Leaf], moving: set[str]
+    item: exp.Expr, by_marker: dict[str, Leaf], states: dict[str, str], leaves: list[Leaf], moving: set[str]
 ) -> str | None:
     alias = exp.to_identifier(item.alias_or_name, quoted=True).sql(dialect="postgres")
     if isinstance(item, exp.Table):
@@ -213,7 +214,7 @@ def _exchange(
     return None
 
 
-def _old(tree: exp.Expression, leaves: list[Leaf], states: dict[str, str], moving: set[str]) -> exp.Expression:
+def _old(tree: exp.Expr, leaves: list[Leaf], states: dict[str, str], moving: set[str]) -> exp.Expr:
     if not isinstance(tree, exp.Select):
         raise NotIncremental("what a subquery was before")
     check_linear(tree)
@@ -222,7 +223,7 @@ def _old(tree: exp.Expression, leaves: list[Leaf], states: dict[str, str], movin
     return tree
 
 
-def _restore(item: exp.Expression, by_marker: dict[str, Leaf]) -> None:
+def _restore(item: exp.Expr, by_marker: dict[str, Leaf]) -> None:
     """Put the relations themselves where leaves are that stay as they are."""
     for table in list(item.find_all(exp.Table)):
         leaf = by_marker.get(table.name)
@@ -250,18 +251,18 @@ def leaf_query(one: CatalogObject, state: str) -> tuple[str, bool]:
     )
 
 
-def restored(tree: exp.Expression, leaves: list[Leaf]) -> exp.Expression:
+def restored(tree: exp.Expr, leaves: list[Leaf]) -> exp.Expr:
     """Return the query with the relations themselves in place of the marks."""
     copy = tree.copy()
     _restore(copy, {leaf.marker: leaf for leaf in leaves})
     return copy
 
 
-def to_sql(tree: exp.Expression) -> str:
+def to_sql(tree: exp.Expr) -> str:
     """Return SQL for the backend."""
     return tree.sql(dialect="postgres", identify=False)
 
 
-def union_all(queries: list[exp.Expression]) -> str:
+def union_all(queries: list[exp.Expr]) -> str:
     """Return all queries as one."""
     return " UNION ALL ".join(f"({to_sql(query)})" for query in queries)

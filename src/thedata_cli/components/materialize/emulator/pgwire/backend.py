@@ -76,7 +76,9 @@ class BackendConnection:
                 connection._key = payload
             elif kind == b"E":
                 fields = messages.fields_of(payload)
-                raise EmulatorError(fields.get("C", CANNOT_CONNECT), fields.get("M", "the backend refused the connection"))
+                raise EmulatorError(
+                    fields.get("C", CANNOT_CONNECT), fields.get("M", "the backend refused the connection")
+                )
         return connection
 
     def send(self, data: bytes) -> None:
@@ -152,7 +154,9 @@ class BackendConnection:
                 reply.tag = payload.rstrip(b"\0").decode()
             elif kind == b"E":
                 fields = messages.fields_of(payload)
-                fault = EmulatorError(fields.get("C", INTERNAL_ERROR), fields.get("M", ""), fields.get("D"), fields.get("H"))
+                fault = EmulatorError(
+                    fields.get("C", INTERNAL_ERROR), fields.get("M", ""), fields.get("D"), fields.get("H")
+                )
             elif kind == b"Z":
                 reply.status = payload
         if fault:

@@ -148,14 +148,17 @@ class Cursors:
         return await self._rows(subscription.batch(frontier), limit)
 
     async def _rows(self, query: str, limit: int) -> int:
-        _, rows = await self._session.backend.fetch(f"SELECT count(*) FROM (SELECT FROM ({query}) AS mz_batch LIMIT {limit}) AS mz_rows")
+        _, rows = await self._session.backend.fetch(
+            f"SELECT count(*) FROM (SELECT FROM ({query}) AS mz_batch LIMIT {limit}) AS mz_rows"
+        )
         return int(rows[0][0] or 0)
 
     def check_alive(self, subscription: Subscription) -> None:
         """Refuse to go on when the object is gone, or cannot be computed."""
         one = self._session.catalog.objects.get(subscription.object.id)
         if one is None:
-            message = f'subscribe has been terminated because underlying relation "{subscription.object.full_name}" was dropped'
+            name = subscription.object.full_name
+            message = f'subscribe has been terminated because underlying relation "{name}" was dropped'
             raise EmulatorError(INTERNAL_ERROR, message)
         if one.error is not None:
             raise EmulatorError(INTERNAL_ERROR, one.error)

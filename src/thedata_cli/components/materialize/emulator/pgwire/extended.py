@@ -1,7 +1,7 @@
 """The extended query protocol: Parse, Bind, Describe, Execute, Close, Sync.
 
-What PostgreSQL runs as it is passes as bytes. Statements of the emulator's own take part under the same names: nothing of
-theirs reaches the backend, except cursors and queries of the catalog, which are rewritten.
+What PostgreSQL runs as it is passes as bytes. Statements of the emulator's own take part under the same names: nothing
+of theirs reaches the backend, except cursors and queries of the catalog, which are rewritten.
 """
 
 from __future__ import annotations
@@ -110,9 +110,15 @@ class ExtendedProtocol:
 
     def _in_backend(self, statement: st.Statement, source: Source) -> str | None:
         if isinstance(statement, st.Fetch):
-            return self._session.cursors.fetch_sql(statement) if self._session.cursors.knows(statement.cursor) else source.sql
+            return (
+                self._session.cursors.fetch_sql(statement)
+                if self._session.cursors.knows(statement.cursor)
+                else source.sql
+            )
         if isinstance(statement, (st.Subscribe, st.CopySubscribe)):
-            raise not_supported("SUBSCRIBE by the extended protocol; use DECLARE and FETCH, or a simple query", source.start)
+            raise not_supported(
+                "SUBSCRIBE by the extended protocol; use DECLARE and FETCH, or a simple query", source.start
+            )
         return self._session.rewritten(statement, source)
 
     async def _bind(self, payload: bytes) -> None:

@@ -74,7 +74,9 @@ class SqlServer:
         if self._server:
             self._server.close()
         for session in list(self._sessions.values()):
-            session.end(EmulatorError(ADMIN_SHUTDOWN, "terminating connection: the Materialize emulator is shutting down"))
+            session.end(
+                EmulatorError(ADMIN_SHUTDOWN, "terminating connection: the Materialize emulator is shutting down")
+            )
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -98,13 +100,13 @@ class SqlServer:
     async def _startup(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> dict[str, str] | None:
         while True:
             size, code = struct.unpack("!II", await reader.readexactly(8))
-            if not 8 <= size <= _LONGEST_STARTUP:  # noqa: PLR2004
+            if not 8 <= size <= _LONGEST_STARTUP:
                 raise EmulatorError(PROTOCOL_VIOLATION, "invalid length of startup packet")
             body = await reader.readexactly(size - 8)
             if code in (_SSL_REQUEST, _GSS_REQUEST):
                 writer.write(b"N")
             elif code == _CANCEL_REQUEST:
-                session = self._sessions.get(struct.unpack("!II", body)) if len(body) == 8 else None  # noqa: PLR2004
+                session = self._sessions.get(struct.unpack("!II", body)) if len(body) == 8 else None
                 if session:
                     await session.cancel()
                 return None
@@ -112,8 +114,12 @@ class SqlServer:
                 parts = body.split(b"\0")
                 if code != _PROTOCOL_3:
                     options = [part for part in parts[0:-2:2] if part.startswith(b"_pq_.")]
-                    writer.write(messages.message(b"v", struct.pack("!II", 0, len(options)), *(one + b"\0" for one in options)))
-                return {key.decode(): value.decode() for key, value in zip(parts[::2], parts[1::2], strict=False) if key}
+                    writer.write(
+                        messages.message(b"v", struct.pack("!II", 0, len(options)), *(one + b"\0" for one in options))
+                    )
+                return {
+                    key.decode(): value.decode() for key, value in zip(parts[::2], parts[1::2], strict=False) if key
+                }
             else:
                 raise EmulatorError(PROTOCOL_VIOLATION, f"unsupported frontend protocol {code >> 16}.{code & 0xFFFF}")
 
@@ -128,11 +134,17 @@ class SqlServer:
         backend = await BackendConnection.open(self._socket_path, settings)
         key = (self._next_id, secrets.randbits(32))
         self._next_id += 1
-        session = Session(reader, writer, backend, variables, self._catalog, self._maintainer, self._commands, self._subscribing)
+        session = Session(
+            reader, writer, backend, variables, self._catalog, self._maintainer, self._commands, self._subscribing
+        )
         self._sessions[key] = session
         try:
             writer.write(messages.AUTHENTICATED)
-            shown = {**backend.parameters, "mz_version": f"{EMULATED_VERSION} (thedata emulator)", "cluster": variables.cluster}
+            shown = {
+                **backend.parameters,
+                "mz_version": f"{EMULATED_VERSION} (thedata emulator)",
+                "cluster": variables.cluster,
+            }
             for name, value in shown.items():
                 writer.write(messages.parameter_status(name, value))
             writer.write(messages.message(b"K", struct.pack("!II", *key)) + messages.ready(messages.IDLE))
@@ -145,10 +157,16 @@ class SqlServer:
 def _settings(parameters: dict[str, str], variables: Variables) -> dict[str, str]:
     """Return what the backend is told of a client's startup packet; Materialize's own variables are kept here."""
     settings: dict[str, str] = {}
-    given = {key: value for key, value in parameters.items() if key not in ("user", "database", "options", "replication")}
+    given = {
+        key: value for key, value in parameters.items() if key not in ("user", "database", "options", "replication")
+    }
     words = parameters.get("options", "").replace("\\ ", "\0").split()
     for at, word in enumerate(words):
-        text = word.removeprefix("--") if word.startswith("--") else (words[at + 1] if word == "-c" and at + 1 < len(words) else "")
+        text = (
+            word.removeprefix("--")
+            if word.startswith("--")
+            else (words[at + 1] if word == "-c" and at + 1 < len(words) else "")
+        )
         if word.startswith("-c") and word != "-c":
             text = word[2:]
         name, sign, value = text.partition("=")

@@ -192,7 +192,9 @@ class Session:
     def check_not_failed(self, statement: st.Statement) -> None:
         """Refuse a statement in a failed transaction, which only an end can follow."""
         if self.status == messages.FAILED and not isinstance(statement, st.End):
-            raise EmulatorError("25P02", "current transaction is aborted, commands ignored until end of transaction block")
+            raise EmulatorError(
+                "25P02", "current transaction is aborted, commands ignored until end of transaction block"
+            )
 
     def rewritten(self, statement: st.Statement, source: Source) -> str | None:
         """Return the query that the backend runs in place of a statement; None if none does."""
@@ -271,13 +273,19 @@ class Session:
         self.variables.set(statement.name, statement.values)
         if statement.name in ("search_path", "schema"):
             local = "LOCAL " if statement.is_local else ""
-            self.status = (await self.backend.run(f"SET {local}search_path = {self.variables.backend_search_path}")).status
+            self.status = (
+                await self.backend.run(f"SET {local}search_path = {self.variables.backend_search_path}")
+            ).status
         if statement.name == "cluster":
             self.say(messages.parameter_status("cluster", self.variables.cluster))
 
     async def catch_up(self, words: set[str]) -> None:
         """Wait until a query with these words sees all that was committed before it."""
-        if self.status != messages.IN_TRANSACTION and self.variables.is_strict and self.maintainer.needs_to_catch_up(words):
+        if (
+            self.status != messages.IN_TRANSACTION
+            and self.variables.is_strict
+            and self.maintainer.needs_to_catch_up(words)
+        ):
             await self.maintainer.catch_up()
 
     async def _pass_on(self, sql: str, source: Source, kind: str, *, with_ready: bool) -> Reply:
@@ -286,7 +294,9 @@ class Session:
         writes = kind in ("insert", "change")
         if writes:
             self.maintainer.note_table_write()
-        return await self._exchange(sql, with_ready=with_ready, before_ready=self.maintainer.note_table_write if writes else None)
+        return await self._exchange(
+            sql, with_ready=with_ready, before_ready=self.maintainer.note_table_write if writes else None
+        )
 
     async def _exchange(self, sql: str, *, with_ready: bool, before_ready: Callable[[], None] | None) -> Reply:
         self.backend.send(messages.query(sql))

@@ -55,7 +55,9 @@ class TransactionMode:
         kind = kind_of(source)
         if kind == "change":
             verb = source.tokens[0].value.upper()
-            raise EmulatorError(ACTIVE_TRANSACTION, f"{verb} cannot be run inside a transaction block", position=source.start)
+            raise EmulatorError(
+                ACTIVE_TRANSACTION, f"{verb} cannot be run inside a transaction block", position=source.start
+            )
         if not kind:
             return
         if self.mode == "definition":
