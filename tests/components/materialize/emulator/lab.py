@@ -81,7 +81,9 @@ class Lab:
 
     def post(self, source: str, body: bytes, headers: Mapping[str, str] | None = None) -> httpx.Response:
         """Send one webhook request."""
-        return self.http.post(f"/api/webhook/materialize/{self.schema}/{source}", content=body, headers=dict(headers or {}))
+        return self.http.post(
+            f"/api/webhook/materialize/{self.schema}/{source}", content=body, headers=dict(headers or {})
+        )
 
     def send(self, source: str, *events: object) -> None:
         """Append events to a JSON source."""

@@ -60,12 +60,18 @@ def test_show_create_is_in_normal_form(flights: Lab) -> None:
     schema = flights.schema
     name, text = flights.rows("SHOW CREATE MATERIALIZED VIEW by_carrier")[0]
     assert name == f"materialize.{schema}.by_carrier"
-    assert text.split() == (
-        f"CREATE MATERIALIZED VIEW materialize.{schema}.by_carrier IN CLUSTER quickstart WITH (REFRESH = ON COMMIT) AS "
-        f"SELECT carrier, count(*) AS n FROM materialize.{schema}.parsed GROUP BY carrier;"
-    ).split()
+    assert (
+        text.split()
+        == (
+            f"CREATE MATERIALIZED VIEW materialize.{schema}.by_carrier IN CLUSTER quickstart WITH (REFRESH = ON COMMIT) AS "
+            f"SELECT carrier, count(*) AS n FROM materialize.{schema}.parsed GROUP BY carrier;"
+        ).split()
+    )
     text = flights.rows("SHOW CREATE TABLE planes")[0][1]
-    assert text == f"CREATE TABLE materialize.{schema}.planes (tail pg_catalog.text NOT NULL, seats pg_catalog.int4 DEFAULT 1);"
+    assert (
+        text
+        == f"CREATE TABLE materialize.{schema}.planes (tail pg_catalog.text NOT NULL, seats pg_catalog.int4 DEFAULT 1);"
+    )
 
 
 def test_a_definition_that_is_shown_can_be_run_again(flights: Lab) -> None:
@@ -138,7 +144,10 @@ def test_a_replacement_takes_the_place_of_a_materialized_view(flights: Lab) -> N
 
 def test_clusters(lab: Lab) -> None:
     name = f"cluster_of_{lab.schema}"
-    lab.run(f"CREATE CLUSTER {name} (SIZE = '25cc', REPLICATION FACTOR = 1)", f"CREATE CLUSTER IF NOT EXISTS {name} SIZE '50cc'")
+    lab.run(
+        f"CREATE CLUSTER {name} (SIZE = '25cc', REPLICATION FACTOR = 1)",
+        f"CREATE CLUSTER IF NOT EXISTS {name} SIZE '50cc'",
+    )
     lab.run(f"CREATE MATERIALIZED VIEW v IN CLUSTER {name} AS SELECT 1 AS x")
     assert lab.rows(f"SELECT size, replication_factor FROM mz_clusters WHERE name = '{name}'") == [("25cc", 1)]
     assert lab.error(f"DROP CLUSTER {name}").sqlstate == "2BP01"

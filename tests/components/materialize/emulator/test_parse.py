@@ -77,7 +77,9 @@ def test_statements_are_known(sql: str, kind: type[st.Statement]) -> None:
     assert isinstance(one(sql), kind)
 
 
-@pytest.mark.parametrize("sql", ["SELECT 1", "INSERT INTO t VALUES (1)", "COPY t FROM STDIN", "SHOW timezone", "EXPLAIN SELECT 1"])
+@pytest.mark.parametrize(
+    "sql", ["SELECT 1", "INSERT INTO t VALUES (1)", "COPY t FROM STDIN", "SHOW timezone", "EXPLAIN SELECT 1"]
+)
 def test_the_rest_is_left_to_postgres(sql: str) -> None:
     assert one(sql) is None
 

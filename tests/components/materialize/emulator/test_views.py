@@ -103,7 +103,9 @@ def test_a_view_is_its_query_after_any_changes(lab: Lab, seed: int) -> None:
 
 
 def test_float_sums_follow_to_the_last_digits(lab: Lab) -> None:
-    lab.run("CREATE TABLE f (k int, w float8)", "CREATE MATERIALIZED VIEW s AS SELECT k, sum(w), avg(w) FROM f GROUP BY k")
+    lab.run(
+        "CREATE TABLE f (k int, w float8)", "CREATE MATERIALIZED VIEW s AS SELECT k, sum(w), avg(w) FROM f GROUP BY k"
+    )
     for at in range(10):
         lab.run(f"INSERT INTO f VALUES ({at % 2}, {at} / 7.0)")
     lab.run("DELETE FROM f WHERE w > 1")
@@ -113,7 +115,9 @@ def test_float_sums_follow_to_the_last_digits(lab: Lab) -> None:
 
 
 def test_what_is_committed_is_seen_by_the_next_query(lab: Lab) -> None:
-    lab.run("CREATE SOURCE s FROM WEBHOOK BODY FORMAT JSON", "CREATE MATERIALIZED VIEW n AS SELECT count(*) AS n FROM s")
+    lab.run(
+        "CREATE SOURCE s FROM WEBHOOK BODY FORMAT JSON", "CREATE MATERIALIZED VIEW n AS SELECT count(*) AS n FROM s"
+    )
     with lab.another() as reader:
         for wanted in range(1, 20):
             lab.send("s", wanted)
@@ -144,7 +148,11 @@ def test_a_cast_that_fails_poisons_its_view_and_no_other(lab: Lab) -> None:
 
 
 def test_a_poisoned_view_recovers_when_the_row_goes(lab: Lab) -> None:
-    lab.run("CREATE TABLE t (x text)", "CREATE MATERIALIZED VIEW v AS SELECT x::int AS x FROM t", "INSERT INTO t VALUES ('1')")
+    lab.run(
+        "CREATE TABLE t (x text)",
+        "CREATE MATERIALIZED VIEW v AS SELECT x::int AS x FROM t",
+        "INSERT INTO t VALUES ('1')",
+    )
     lab.run("INSERT INTO t VALUES ('one')")
     assert lab.error("SELECT * FROM v").sqlstate == "22P02"
     lab.run("INSERT INTO t VALUES ('2')", "DELETE FROM t WHERE x = 'one'")
@@ -152,7 +160,11 @@ def test_a_poisoned_view_recovers_when_the_row_goes(lab: Lab) -> None:
 
 
 def test_a_view_over_a_bad_row_is_made_all_the_same(lab: Lab) -> None:
-    lab.run("CREATE TABLE t (x text)", "INSERT INTO t VALUES ('one')", "CREATE MATERIALIZED VIEW v AS SELECT x::int AS x FROM t")
+    lab.run(
+        "CREATE TABLE t (x text)",
+        "INSERT INTO t VALUES ('one')",
+        "CREATE MATERIALIZED VIEW v AS SELECT x::int AS x FROM t",
+    )
     assert lab.error("SELECT * FROM v").sqlstate == "22P02"
     lab.run("DELETE FROM t")
     assert lab.rows("SELECT * FROM v") == []
@@ -171,7 +183,10 @@ def test_a_temporal_filter_lets_rows_go_as_time_passes(lab: Lab) -> None:
 
 def test_functions_of_materialize(lab: Lab) -> None:
     assert lab.value("SELECT try_parse_monotonic_iso8601_timestamp('2024-02-30T00:00:00.000Z')") is None
-    assert str(lab.value("SELECT try_parse_monotonic_iso8601_timestamp('2024-02-29T01:02:03.004Z')")) == "2024-02-29 01:02:03.004000"
+    assert (
+        str(lab.value("SELECT try_parse_monotonic_iso8601_timestamp('2024-02-29T01:02:03.004Z')"))
+        == "2024-02-29 01:02:03.004000"
+    )
     assert lab.value("SELECT mz_now() <= now() + interval '1 second'")
     assert lab.value("SELECT 7::uint8 + 1") == 8
     assert lab.error("SELECT (-1)::uint4").sqlstate == "23514"
@@ -190,5 +205,9 @@ def test_an_index_changes_no_answer(lab: Lab) -> None:
         "INSERT INTO t VALUES (1, 'X')",
     )
     assert lab.rows("SELECT * FROM m WHERE a = 2") == lab.rows("SELECT * FROM v WHERE a = 2") == [(2, "X")]
-    assert [row[:2] for row in lab.rows("SHOW INDEXES")] == [("i", "v"), ("m_primary_idx", "m"), ("t_lower(b)_idx", "t")]
+    assert [row[:2] for row in lab.rows("SHOW INDEXES")] == [
+        ("i", "v"),
+        ("m_primary_idx", "m"),
+        ("t_lower(b)_idx", "t"),
+    ]
     lab.run("DROP INDEX i")

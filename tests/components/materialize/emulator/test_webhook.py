@@ -221,6 +221,8 @@ def test_sql_over_http(lab: Lab) -> None:
     assert answer[0]["rows"] == [["1", "x"]]
     assert [column["name"] for column in answer[0]["desc"]["columns"]] == ["a", "b"]
     assert answer[1]["error"]["code"] == "42703"
-    answer = lab.http.post("/api/sql", json={"queries": [{"query": "SELECT $1::int + 1", "params": ["4"]}]}).json()["results"]
+    answer = lab.http.post("/api/sql", json={"queries": [{"query": "SELECT $1::int + 1", "params": ["4"]}]}).json()[
+        "results"
+    ]
     assert answer[0]["rows"] == [["5"]]
     assert lab.http.post("/api/sql", content=b"nope").status_code == 400

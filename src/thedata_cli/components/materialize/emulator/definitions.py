@@ -112,7 +112,7 @@ class Creation:
         """Write an object's row."""
         await self.run(
             "INSERT INTO mz_emulator.objects VALUES "
-            "(%s, %s, %s, %s, %s, %s::regclass::oid, %s, %s, %s, %s, %s, NULL, %s)",
+            "(%s, %s, %s, %s, %s, %s::regclass::oid, %s, %s, %s, %s, %s, NULL, NULL, %s)",
             [
                 new.id, new.kind, new.schema_name, new.name, new.cluster_id, new.relation, new.on_id,
                 json.dumps(new.definition), new.create_sql, new.retain_ms, self.timestamp, new.is_temporary,
@@ -287,7 +287,7 @@ class Creation:
         for sql in storage.publish_view(object_id, qualified, columns):
             await self.run(sql)
         if error:
-            await self.run(storage.poison_view(object_id, qualified, columns, error.message, error.sqlstate))
+            await self.run(storage.poison_view(object_id, qualified, columns, error))
 
     async def columns_of(self, relation: str) -> list[str]:
         """Return the names of a relation's columns."""

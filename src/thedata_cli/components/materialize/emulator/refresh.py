@@ -10,6 +10,7 @@ import psycopg
 
 from thedata_cli.components.materialize.emulator import storage
 from thedata_cli.components.materialize.emulator.catalog import Catalog, CatalogObject
+from thedata_cli.components.materialize.emulator.errors import INTERNAL_ERROR, EmulatorError
 
 if TYPE_CHECKING:
     from psycopg import AsyncConnection
@@ -31,6 +32,11 @@ class Refresher:
         self._catalog_changed = False
         self.recompute_next: set[str] = set()
         self._plans: dict[str, Plan | None] = {}
+        self._faults = {
+            one.id: EmulatorError(INTERNAL_ERROR, one.error, one.error_detail)
+            for one in catalog.objects.values()
+            if one.error is not None
+        }
 
     def is_due(self) -> bool:
         """Whether a view must be computed although nothing that it reads changed."""
@@ -46,6 +52,7 @@ class Refresher:
 
     async def refresh(self, after: int, timestamp: int, changed: set[str]) -> None:
         """Compute what reads a changed object, in order; adds what changed thereby to `changed`."""
+        self._faults = {key: fault for key, fault in self._faults.items() if key in self._catalog.objects}
         for view in self._catalog.materialized_views():
             is_asked_for = view.id in self.recompute_next
             if is_asked_for or changed & self._catalog.collections_below(view.id) or self._is_view_due(view):
@@ -57,6 +64,10 @@ class Refresher:
                 self._next_by_time[view.id] = time.monotonic() + max(_TIME_INTERVAL_S, _TIME_SHARE * spent)
 
     async def _refresh_view(self, view: CatalogObject, after: int, timestamp: int, changed: set[str]) -> bool:
+        below = self._catalog.collections_below(view.id)
+        inherited = next((self._faults[one] for one in below if one in self._faults), None)
+        if inherited is not None:
+            return await self._poison(view, inherited)
         if view.error is not None and self._is_hopeless(view):
             return False
         try:
@@ -69,8 +80,10 @@ class Refresher:
                 if view.error is not None:
                     await self._recover(view)
         except psycopg.Error as error:
-            self._plans.pop(view.id, None)
-            return await self._poison(view, error)
+            fault = evaluation_error(error)
+            if view.error != fault.message and not fault.detail:
+                fault.detail = await self._offender(view, error, after, timestamp)
+            return await self._poison(view, fault)
         return logged or view.error is not None
 
     def _is_hopeless(self, view: CatalogObject) -> bool:
@@ -121,20 +134,38 @@ class Refresher:
         if not view.is_temporary:
             for sql in storage.publish_view(view.id, view.qualified, view.columns):
                 await self._connection.execute(sql)
-        await self._connection.execute("UPDATE mz_emulator.objects SET error = NULL WHERE id = %s", [view.id])
+        await self._connection.execute(
+            "UPDATE mz_emulator.objects SET error = NULL, error_detail = NULL WHERE id = %s", [view.id]
+        )
+        self._faults.pop(view.id, None)
         self._catalog_changed = True
         self._log(f"materialized view {view.full_name} can be computed again")
 
-    async def _poison(self, view: CatalogObject, error: psycopg.Error) -> bool:
-        message = f"Evaluation error: {error.diag.message_primary or error}".replace(
-            "Evaluation error: Evaluation error", "Evaluation error"
-        )
-        if view.error == message:
+    async def _poison(self, view: CatalogObject, fault: EmulatorError) -> bool:
+        if view.error == fault.message:
             return False
+        self._plans.pop(view.id, None)
+        self._faults[view.id] = fault
         if not view.is_temporary:
-            sql = storage.poison_view(view.id, view.qualified, view.columns, message, error.sqlstate or "XX000")
-            await self._connection.execute(sql)
-        await self._connection.execute("UPDATE mz_emulator.objects SET error = %s WHERE id = %s", [message, view.id])
+            await self._connection.execute(storage.poison_view(view.id, view.qualified, view.columns, fault))
+        await self._connection.execute(
+            "UPDATE mz_emulator.objects SET error = %s, error_detail = %s WHERE id = %s",
+            [fault.message, fault.detail, view.id],
+        )
         self._catalog_changed = True
-        self._log(f"materialized view {view.full_name} cannot be computed: {message}")
+        self._log(f"materialized view {view.full_name} cannot be computed: {fault.sqlstate}")
         return True
+
+    async def _offender(self, view: CatalogObject, error: psycopg.Error, after: int, timestamp: int) -> str | None:
+        if not isinstance(error, psycopg.errors.DataError):
+            return None
+        from thedata_cli.components.materialize.emulator.incremental.offender import find_offender
+
+        since = after if view.error is None else 0
+        return await find_offender(self._connection, self._catalog, view, since, timestamp)
+
+
+def evaluation_error(error: psycopg.Error) -> EmulatorError:
+    """Return the error of a view's rows as Materialize words it."""
+    message = (error.diag.message_primary or str(error)).removeprefix("Evaluation error: ")
+    return EmulatorError(error.sqlstate or INTERNAL_ERROR, f"Evaluation error: {message}", error.diag.message_detail)

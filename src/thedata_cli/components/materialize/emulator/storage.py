@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from thedata_cli.components.materialize.emulator.catalog import CatalogObject
+from thedata_cli.components.materialize.emulator.errors import EmulatorError
 from thedata_cli.components.materialize.emulator.tokens import quote_name, quote_text
 
 TIMESTAMP, DIFF = "mz_timestamp", "mz_diff"
@@ -92,12 +93,12 @@ def publish_view(one_id: str, qualified: str, columns: Sequence[str]) -> list[st
     ]
 
 
-def poison_view(one_id: str, qualified: str, columns: Sequence[str], message: str, sqlstate: str) -> str:
+def poison_view(one_id: str, qualified: str, columns: Sequence[str], error: EmulatorError) -> str:
     """Return what makes every query of a materialized view fail, until it can be computed again."""
+    arguments = ", ".join(quote_text(part) for part in (error.message, error.sqlstate, error.detail or ""))
     return (
         f"CREATE OR REPLACE VIEW {qualified} AS SELECT {column_list(columns)} FROM "
-        f"(SELECT mz_catalog.mz_raise({quote_text(message)}, {quote_text(sqlstate)}) AS mz_is_wrong OFFSET 0) "
-        "AS mz_error "
+        f"(SELECT mz_catalog.mz_raise({arguments}) AS mz_is_wrong OFFSET 0) AS mz_error "
         f"LEFT JOIN mz_emulator.{quote_name(one_id)} ON mz_is_wrong"
     )
 

@@ -41,6 +41,20 @@ async def make_plan(connection: AsyncConnection[Any], catalog: Catalog, view: Ca
 
 
 async def _plan(connection: AsyncConnection[Any], catalog: Catalog, view: CatalogObject) -> Plan:
+    tree, leaves = await read_view(connection, catalog, view)
+    if any(DIFF in leaf.object.columns for leaf in leaves):
+        raise NotIncremental(f"a column is named {DIFF}")
+    return await _Planner(connection, view, leaves).plan(tree)
+
+
+async def read_view(
+    connection: AsyncConnection[Any], catalog: Catalog, view: CatalogObject
+) -> tuple[exp.Expr, list[Leaf]]:
+    """Return a view's query down to the collections that it reads; the search path must be `mz_catalog`.
+
+    Raises:
+        NotIncremental: It is not understood.
+    """
     texts: dict[str, str] = {}
     for one in [view, *_views_below(catalog, view)]:
         relation = one.stored_as("_def") if one.kind == MATERIALIZED_VIEW else one.qualified
@@ -52,9 +66,7 @@ async def _plan(connection: AsyncConnection[Any], catalog: Catalog, view: Catalo
     }
     leaves: list[Leaf] = []
     tree = expand(texts[view.id], lambda schema, name: by_name.get((schema, name)), texts.__getitem__, leaves)
-    if any(DIFF in leaf.object.columns for leaf in leaves):
-        raise NotIncremental(f"a column is named {DIFF}")
-    return await _Planner(connection, view, leaves).plan(tree)
+    return tree, leaves
 
 
 def _views_below(catalog: Catalog, view: CatalogObject) -> list[CatalogObject]:

@@ -33,6 +33,7 @@ CREATE TABLE mz_emulator.objects (
     retain_ms bigint,
     created_ms bigint NOT NULL,
     error text,
+    error_detail text,
     is_temporary boolean NOT NULL DEFAULT false
 );
 CREATE UNIQUE INDEX ON mz_emulator.objects (schema_name, name) WHERE NOT is_temporary;
@@ -45,8 +46,8 @@ CREATE TABLE mz_emulator.comments (
 CREATE TABLE mz_emulator.received (id text PRIMARY KEY, messages bigint NOT NULL, bytes bigint NOT NULL);
 
 -- The name of a view's column is what a client reads in an error, so the function raises its argument as it is.
-CREATE FUNCTION mz_catalog.mz_raise(message text, code text) RETURNS boolean LANGUAGE plpgsql VOLATILE AS $$
-BEGIN RAISE EXCEPTION USING MESSAGE = message, ERRCODE = code; END $$;
+CREATE FUNCTION mz_catalog.mz_raise(message text, code text, detail text DEFAULT '') RETURNS boolean LANGUAGE plpgsql VOLATILE AS $$
+BEGIN RAISE EXCEPTION USING MESSAGE = message, ERRCODE = code, DETAIL = detail; END $$;
 
 CREATE DOMAIN mz_catalog.uint2 AS integer CHECK (VALUE BETWEEN 0 AND 65535);
 CREATE DOMAIN mz_catalog.uint4 AS bigint CHECK (VALUE BETWEEN 0 AND 4294967295);

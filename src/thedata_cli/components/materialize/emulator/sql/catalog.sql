@@ -94,6 +94,6 @@ CREATE VIEW mz_internal.mz_history_retention_strategies AS
     SELECT id, 'FOR' AS strategy, to_jsonb(coalesce(retain_ms, 1000)) AS value FROM mz_emulator.items WHERE kind IN ('table', 'source', 'materialized-view', 'index');
 -- Materialize has no such relation: which views cannot be computed, and why.
 CREATE VIEW mz_internal.mz_emulator_errors AS
-    SELECT id AS object_id, name, error FROM mz_emulator.items WHERE error IS NOT NULL;
+    SELECT id AS object_id, name, error, error_detail AS detail FROM mz_emulator.items WHERE error IS NOT NULL;
 
 GRANT SELECT ON ALL TABLES IN SCHEMA mz_catalog, mz_internal TO materialize;
