@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ctypes
 import os
 import pwd
@@ -91,7 +92,14 @@ class Postgres:
         self._cluster = self._home / "postgres"
         self._account = _account()
         self._process: asyncio.subprocess.Process | None = None
-        self.socket_dir = Path()
+        self._socket_dir: Path | None = None
+
+    @property
+    def socket_dir(self) -> Path:
+        """The directory of the socket; there is one once the server was started."""
+        if self._socket_dir is None:
+            raise EmulatorError(CANNOT_CONNECT, "PostgreSQL was not started")
+        return self._socket_dir
 
     @property
     def socket_path(self) -> Path:
@@ -112,7 +120,7 @@ class Postgres:
         await self._stop_left_over()
         if not (self._cluster / "PG_VERSION").exists():
             await self._make_cluster()
-        self.socket_dir = Path(tempfile.mkdtemp(prefix=_SOCKET_PREFIX))
+        self._socket_dir = Path(tempfile.mkdtemp(prefix=_SOCKET_PREFIX))
         self._give_away(self.socket_dir)
         settings = {**_SETTINGS, "unix_socket_directories": str(self.socket_dir), "port": str(_PORT)}
         flags = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
@@ -129,7 +137,8 @@ class Postgres:
             except TimeoutError:
                 self._process.send_signal(signal.SIGQUIT)
                 await self._process.wait()
-        shutil.rmtree(self.socket_dir, ignore_errors=True)
+        if self._socket_dir is not None:
+            _remove_socket_dir(self._socket_dir)
 
     async def exited(self) -> int:
         """Wait until the server ends by itself, and return its code."""
@@ -196,12 +205,21 @@ class Postgres:
 
     async def _stop_left_over(self) -> None:
         pid, socket_dir = _postmaster_line(self._cluster, 0), _postmaster_line(self._cluster, 4)
-        if socket_dir and Path(socket_dir).name.startswith(_SOCKET_PREFIX):
-            shutil.rmtree(socket_dir, ignore_errors=True)
+        if socket_dir:
+            _remove_socket_dir(Path(socket_dir))
         process = _postgres_process(pid, self._cluster)
         if process is not None:
             await _end(process)
         (self._cluster / "postmaster.pid").unlink(missing_ok=True)
+
+
+def _remove_socket_dir(directory: Path) -> None:
+    """Remove a directory that was made here for a socket: its two files, and it only when nothing else is in it."""
+    if directory.name.startswith(_SOCKET_PREFIX):
+        for name in (f".s.PGSQL.{_PORT}", f".s.PGSQL.{_PORT}.lock"):
+            (directory / name).unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            directory.rmdir()
 
 
 async def _end(process: psutil.Process) -> None:
