@@ -82,8 +82,10 @@ async def serve(options: argparse.Namespace) -> int:
     failing = asyncio.create_task(instance.failed())
     stopped = asyncio.create_task(stopping.wait())
     await asyncio.wait([failing, stopped, serving], return_when=asyncio.FIRST_COMPLETED)
-    if failing.done():
+    has_failed = failing.done()
+    if has_failed:
         log(f"error: {failing.result()}")
+    failing.cancel()
     # Whatever hangs must not keep the process: what was acknowledged is on disk.
     asyncio.get_running_loop().call_later(_LEAVE_S, os._exit, 1)
     application.is_ready = False
@@ -91,7 +93,7 @@ async def serve(options: argparse.Namespace) -> int:
     await instance.stop()
     await serving
     log("stopped")
-    return 1 if failing.done() else 0
+    return 1 if has_failed else 0
 
 
 def _bind(host: str, port: int) -> socket.socket:

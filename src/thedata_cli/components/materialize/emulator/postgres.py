@@ -121,6 +121,7 @@ class Postgres:
         if not (self._cluster / "PG_VERSION").exists():
             await self._make_cluster()
         self._socket_dir = Path(tempfile.mkdtemp(prefix=_SOCKET_PREFIX))
+        (self._home / "socket-dir").write_text(str(self._socket_dir))
         self._give_away(self.socket_dir)
         settings = {**_SETTINGS, "unix_socket_directories": str(self.socket_dir), "port": str(_PORT)}
         flags = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
@@ -156,7 +157,6 @@ class Postgres:
             os.chown(path, self._account.uid, self._account.gid)
 
     async def _make_cluster(self) -> None:
-        shutil.rmtree(self._cluster, ignore_errors=True)
         unfinished = self._home / "postgres.new"
         shutil.rmtree(unfinished, ignore_errors=True)
         unfinished.mkdir(mode=0o700)
@@ -204,12 +204,11 @@ class Postgres:
         return EmulatorError(CANNOT_CONNECT, f"{what}: {lines[-1] if lines else 'it said nothing'}")
 
     async def _stop_left_over(self) -> None:
-        pid, socket_dir = _postmaster_line(self._cluster, 0), _postmaster_line(self._cluster, 4)
-        if socket_dir:
-            _remove_socket_dir(Path(socket_dir))
-        process = _postgres_process(pid, self._cluster)
+        process = _postgres_process(_postmaster_line(self._cluster, 0), self._cluster)
         if process is not None:
             await _end(process)
+        with contextlib.suppress(OSError):
+            _remove_socket_dir(Path((self._home / "socket-dir").read_text()))
         (self._cluster / "postmaster.pid").unlink(missing_ok=True)
 
 

@@ -182,7 +182,14 @@ class Cursors:
             _, cursor = self._cursors.popitem()
             await cursor.opened.aclose()
 
-    async def stream(self, statement: Subscribe | CopySubscribe) -> None:
+    async def describe(self, statement: Subscribe) -> bytes:
+        """Return the RowDescription of a subscription."""
+        async with self._open(statement) as subscription:
+            self._session.backend.send(messages.query(subscription.empty_batch()))
+            answers = [answer async for answer in self._session.backend.replies()]
+        return b"".join(messages.message(kind, payload) for kind, payload in answers if kind == b"T")
+
+    async def stream(self, statement: Subscribe | CopySubscribe, *, describes: bool = True) -> None:
         """Send changes as they come, until UP TO, a cancel request, or the client's end."""
         session = self._session
         copies = isinstance(statement, CopySubscribe)
@@ -199,7 +206,8 @@ class Cursors:
                 frontier = session.maintainer.frontier
                 if is_first or (subscription.has_batch(frontier) and await self._available(subscription, 1)):
                     batch = subscription.batch(frontier)
-                    total += await self._send_batch(f"COPY ({batch}) TO STDOUT{options}" if copies else batch, is_first)
+                    sql = f"COPY ({batch}) TO STDOUT{options}" if copies else batch
+                    total += await self._send_batch(sql, heads=b"TH" if is_first and describes else b"")
                     subscription.advance(frontier)
                     is_first = False
                 elif subscription.has_batch(frontier):
@@ -212,7 +220,7 @@ class Cursors:
             session.say(messages.COPY_DONE)
         session.say(messages.complete(f"{'COPY' if copies else 'SUBSCRIBE'} {total}"))
 
-    async def _send_batch(self, sql: str, is_first: bool) -> int:
+    async def _send_batch(self, sql: str, heads: bytes) -> int:
         session = self._session
         session.backend.send(messages.query(sql))
         count, waiting, size = 0, [], 0
@@ -222,7 +230,7 @@ class Cursors:
                 count += 1
                 waiting.append(messages.message(kind, payload))
                 size += len(payload)
-            elif kind in b"TH" and is_first:
+            elif kind in heads:
                 waiting.append(messages.message(kind, payload))
             elif kind == b"E":
                 fields = messages.fields_of(payload)

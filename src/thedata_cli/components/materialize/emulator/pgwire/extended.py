@@ -6,6 +6,7 @@ of theirs reaches the backend, except cursors and queries of the catalog, which 
 
 from __future__ import annotations
 
+import struct
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -31,11 +32,13 @@ class Prepared:
     Attributes:
         statement: What the emulator runs itself; None if the backend runs it.
         in_backend: Whether the backend knows it under the same name.
+        parse: The Parse message, for one that must be sent again.
     """
 
     source: Source | None
     statement: st.Statement | None
     in_backend: bool
+    parse: bytes = b""
 
 
 class ExtendedProtocol:
@@ -45,6 +48,7 @@ class ExtendedProtocol:
         self._session = session
         self._statements: dict[str, Prepared] = {}
         self._portals: dict[str, Prepared] = {}
+        self._binds: dict[str, bytes] = {}
         self._skips_to_sync = False
         self._writes = False
 
@@ -104,8 +108,9 @@ class ExtendedProtocol:
                 return
             sql = rewritten
             statement = statement if isinstance(statement, st.Fetch) else None
-        answers = await self._forward(b"P", messages.text(name) + messages.text(sql) + types, b"1")
-        self._statements[name] = Prepared(source, statement, in_backend=True)
+        body = messages.text(name) + messages.text(sql) + types
+        answers = await self._forward(b"P", body, b"1")
+        self._statements[name] = Prepared(source, statement, in_backend=True, parse=b"" if name else body)
         self._pass(answers)
 
     def _in_backend(self, statement: st.Statement, source: Source) -> str | None:
@@ -115,10 +120,6 @@ class ExtendedProtocol:
                 if self._session.cursors.knows(statement.cursor)
                 else source.sql
             )
-        if isinstance(statement, (st.Subscribe, st.CopySubscribe)):
-            raise not_supported(
-                "SUBSCRIBE by the extended protocol; use DECLARE and FETCH, or a simple query", source.start
-            )
         return self._session.rewritten(statement, source)
 
     async def _bind(self, payload: bytes) -> None:
@@ -126,9 +127,12 @@ class ExtendedProtocol:
         statement, rest = rest.split(b"\0", 1)
         prepared = self._find(self._statements, statement.decode(), "prepared statement")
         self._portals[portal.decode()] = prepared
+        if isinstance(prepared.statement, st.Subscribe) and _asks_for_binary(rest):
+            raise not_supported("SUBSCRIBE in binary; use DECLARE and FETCH")
         if not prepared.in_backend:
             self._session.say(messages.BIND_COMPLETE)
             return
+        self._binds[portal.decode()] = payload
         if prepared.source is not None and kind_of(prepared.source) == "read":
             # The backend may take its snapshot now, so that waiting is due before it.
             await self._session.catch_up(prepared.source.words())
@@ -145,6 +149,9 @@ class ExtendedProtocol:
         prepared = self._find(known, name, "prepared statement" if what == b"S" else "portal")
         if prepared.in_backend:
             self._pass(await self._forward(b"D", payload, b"Tn"))
+        elif isinstance(prepared.statement, st.Subscribe):
+            parameters = messages.NO_PARAMETERS if what == b"S" else b""
+            self._session.say(parameters + await self._session.cursors.describe(prepared.statement))
         else:
             self._session.say((messages.NO_PARAMETERS if what == b"S" else b"") + messages.NO_DATA)
 
@@ -155,10 +162,15 @@ class ExtendedProtocol:
         if not prepared.in_backend:
             if prepared.statement is not None:
                 session.check_not_failed(prepared.statement)
-                await session.execute(prepared.statement)
+                if isinstance(prepared.statement, (st.Subscribe, st.CopySubscribe)):
+                    describes = isinstance(prepared.statement, st.CopySubscribe)
+                    await session.cursors.stream(prepared.statement, describes=describes)
+                else:
+                    await session.execute(prepared.statement)
             return
         if isinstance(prepared.statement, st.Fetch) and session.cursors.knows(prepared.statement.cursor):
             await session.cursors.prepare_fetch(prepared.statement)
+            await self._bind_again(name, prepared)
         if prepared.source is not None:
             if session.status == messages.IN_TRANSACTION:
                 session.transaction.check(prepared.source)
@@ -166,6 +178,13 @@ class ExtendedProtocol:
             if self._writes:
                 session.maintainer.note_table_write()
         await self._run_portal(payload, prepared)
+
+    async def _bind_again(self, portal: str, prepared: Prepared) -> None:
+        # The backend has dropped its unnamed statement and portal with the simple queries for the next batch.
+        if prepared.parse:
+            await self._forward(b"P", prepared.parse, b"1")
+        if not portal:
+            await self._forward(b"B", self._binds[portal], b"2")
 
     async def _run_portal(self, payload: bytes, prepared: Prepared) -> None:
         session = self._session
@@ -187,6 +206,14 @@ class ExtendedProtocol:
             self._pass(await self._forward(b"C", payload, b"3"))
         else:
             self._session.say(messages.CLOSE_COMPLETE)
+
+
+def _asks_for_binary(bind: bytes) -> bool:
+    """Whether a Bind without parameters, from its formats on, asks for binary results."""
+    formats = struct.unpack_from("!h", bind)[0]
+    at = 2 + 2 * formats + 2
+    count = struct.unpack_from("!h", bind, at)[0]
+    return 1 in struct.unpack_from(f"!{count}h", bind, at + 2)
 
 
 def _parts_of_parse(payload: bytes) -> tuple[str, str, bytes]:
