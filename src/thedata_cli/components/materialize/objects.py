@@ -118,8 +118,9 @@ def _kind(tokens: Sequence[Token]) -> tuple[str, int]:
         )  # fmt: skip
     if _is_words(tokens, at, "default", "index"):
         raise SqlMistakeError(tokens[at].start, "the index has no name", "write CREATE INDEX name ON view (column, …)")
-    found = tokens[at] if at < len(tokens) else tokens[-1]
-    raise SqlMistakeError(found.start, f"CREATE {found.value.upper()} cannot be declared", _EXPECTED)
+    if at >= len(tokens):
+        raise SqlMistakeError(tokens[-1].start, "the statement ends early", _EXPECTED)
+    raise SqlMistakeError(tokens[at].start, f"CREATE {tokens[at].value.upper()} cannot be declared", _EXPECTED)
 
 
 def _own_name(tokens: Sequence[Token], at: int, kind: str) -> tuple[str, Token, int]:

@@ -38,22 +38,25 @@ _DEPENDENCIES = (
     "SELECT object_id, referenced_object_id FROM mz_internal.mz_object_dependencies WHERE object_id LIKE 'u%'"
 )
 
+Key = tuple[bool, str]
+"""Whether it is a cluster, whose ids are a set of their own, and its id in the catalog."""
+
 
 @dataclass(frozen=True)
-class _Found:
+class LiveObject:
     """One object of the catalog.
 
     Attributes:
-        key: Its id in the catalog, where the ids of clusters are a set of their own.
-        needs: Keys of what it cannot exist without.
+        on: What an index is on.
+        needs: What it cannot exist without.
     """
 
-    key: tuple[bool, str]
+    key: Key
     id: ResourceId
     definition: str
     comment: str
-    on: tuple[bool, str] | None
-    needs: frozenset[tuple[bool, str]]
+    on: Key | None
+    needs: frozenset[Key]
 
 
 async def read_objects(connection: Connection, project: str) -> Sequence[Resource]:
@@ -65,20 +68,19 @@ async def read_objects(connection: Connection, project: str) -> Sequence[Resourc
     return resources_of(found, project)
 
 
-def _clusters(rows: Iterable[Sequence[object]]) -> Iterator[_Found]:
+def _clusters(rows: Iterable[Sequence[object]]) -> Iterator[LiveObject]:
     for key, name, size, replicas, comment in rows:
         definition = f"CREATE CLUSTER {name} (SIZE = '{size}', REPLICATION FACTOR = {replicas})"
-        yield _Found(
-            (True, str(key)), ResourceId(COMPONENT, CLUSTER, str(name)), definition, str(comment), None, frozenset()
-        )
+        resource = ResourceId(COMPONENT, CLUSTER, str(name))
+        yield LiveObject((True, str(key)), resource, definition, str(comment), None, frozenset())
 
 
-def _items(rows: Iterable[Sequence[object]], dependencies: Mapping[str, set[str]]) -> Iterator[_Found]:
+def _items(rows: Iterable[Sequence[object]], dependencies: Mapping[str, set[str]]) -> Iterator[LiveObject]:
     for key, type_name, name, definition, cluster, on, comment in rows:
         needs = {(False, used) for used in dependencies.get(str(key), ())}
         needs |= {(True, str(cluster))} if cluster else set()
         needs |= {(False, str(on))} if on else set()
-        yield _Found(
+        yield LiveObject(
             (False, str(key)),
             ResourceId(COMPONENT, str(type_name).replace("-", "_"), str(name)),
             str(definition),
@@ -88,23 +90,23 @@ def _items(rows: Iterable[Sequence[object]], dependencies: Mapping[str, set[str]
         )
 
 
-def resources_of(found: Sequence[_Found], project: str) -> Sequence[Resource]:
+def resources_of(found: Sequence[LiveObject], project: str) -> Sequence[Resource]:
     """Return resources; each names those of the project's own that would have to go before it."""
     by_key = {one.key: one for one in found}
-    # Each before what it needs.
-    users_first = list(TopologicalSorter({one.key: one.needs & by_key.keys() for one in found}).static_order())[::-1]
+    sorter = TopologicalSorter({one.key: one.needs & by_key.keys() for one in found})
+    users_first = list(sorter.static_order())[::-1]
     resources = []
     for one in found:
         owner, digest = read_mark(one.comment)
         needs = sorted(by_key[key].id for key in one.needs if key in by_key)
-        spec = {
+        spec: dict[str, JsonValue] = {
             "definition": one.definition,
             "digest": digest,
             "needs": [f"{need.kind} {need.name}" for need in needs],
             "dependents": [
-                (by_key[key].id.kind, by_key[key].id.name)
-                for key in _users(one.key, by_key, users_first)
-                if read_mark(by_key[key].comment)[0] == project and not _goes_along(by_key[key], one)
+                (user.id.kind, user.id.name)
+                for user in _users(one.key, by_key, users_first)
+                if read_mark(user.comment)[0] == project and not _goes_along(user, one)
             ],
         }
         inside = by_key[one.on].id if one.on in by_key else None
@@ -112,20 +114,18 @@ def resources_of(found: Sequence[_Found], project: str) -> Sequence[Resource]:
     return resources
 
 
-def _goes_along(one: _Found, with_what: _Found) -> bool:
+def _goes_along(one: LiveObject, with_what: LiveObject) -> bool:
     """Whether the server drops it by itself: an index never keeps a relation from being dropped."""
     return one.id.kind == INDEX and with_what.id.kind != CLUSTER
 
 
-def _users(
-    key: tuple[bool, str], by_key: Mapping[tuple[bool, str], _Found], users_first: Sequence[tuple[bool, str]]
-) -> list[tuple[bool, str]]:
+def _users(key: Key, by_key: Mapping[Key, LiveObject], users_first: Sequence[Key]) -> list[LiveObject]:
     """Return what needs an object, directly or not, each before what it needs itself."""
     reached = {key}
     for other in reversed(users_first):
         if not by_key[other].needs.isdisjoint(reached):
             reached.add(other)
-    return [other for other in users_first if other in reached and other != key]
+    return [by_key[other] for other in users_first if other in reached and other != key]
 
 
 def as_live(desired: Sequence[Resource], observed: Sequence[Resource], project: str) -> Sequence[Resource]:

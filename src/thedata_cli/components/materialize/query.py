@@ -85,10 +85,10 @@ async def _columns_of_nothing(
 ) -> list[ResultColumn]:
     """Return the columns of a query that found no rows: the driver tells them only with a row.
 
-    Only of a SELECT, which may run a second time.
+    Only of one that reads, which may run a second time.
     """
-    tokens = [token for token in tokenize(sql) if not token.is_symbol(";")]
-    if not tokens[0].is_word("select", "with", "show", "table", "values"):
+    first = next(token for token in tokenize(sql) if not token.is_symbol(";"))
+    if not first.is_word("select", "with", "show", "table", "values"):
         return []
     async with translated(sql, endpoint):
         return _result_columns(await connection.execute(sql))
