@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
+import httpx
 import pytest
 from tests.components.materialize.emulator.lab import Lab, eventually
 
@@ -211,3 +213,26 @@ def test_an_index_changes_no_answer(lab: Lab) -> None:
         ("t_lower(b)_idx", "t"),
     ]
     lab.run("DROP INDEX i")
+
+
+def test_nothing_is_lost_between_writers_and_ticks(lab: Lab) -> None:
+    lab.run(
+        "CREATE SOURCE s FROM WEBHOOK BODY FORMAT JSON",
+        "CREATE TABLE t (a int)",
+        "CREATE MATERIALIZED VIEW n AS SELECT body->>'w' AS w, count(*) AS n FROM s GROUP BY 1",
+        "CREATE MATERIALIZED VIEW m AS SELECT count(*) AS n FROM t",
+    )
+
+    def write(writer: int) -> None:
+        with httpx.Client(base_url=lab.emulator.http_url) as http, lab.another() as connection:
+            for number in range(1, 41):
+                answer = http.post(f"/api/webhook/materialize/{lab.schema}/s", content=b'{"w": %d}' % writer)
+                assert answer.status_code == 200
+                connection.execute("INSERT INTO t VALUES (1)")
+                found = connection.execute("SELECT n FROM n WHERE w = %s", [str(writer)]).fetchone()
+                assert found == (number,)
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(write, range(4)))
+    assert lab.rows("SELECT * FROM n") == [(str(writer), 40) for writer in range(4)]
+    assert lab.rows("SELECT * FROM m") == [(160,)]

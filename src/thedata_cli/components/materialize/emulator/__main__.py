@@ -19,6 +19,7 @@ from thedata_cli.components.materialize.emulator.http_server import HttpServer
 from thedata_cli.components.materialize.emulator.instance import Instance
 
 _GRACE_S = 1
+_KEEP_ALIVE_S = 75
 _LEAVE_S = 15
 
 
@@ -119,6 +120,7 @@ def _http_config(application: HttpServer) -> uvicorn.Config:
         access_log=False,
         server_header=False,
         timeout_graceful_shutdown=_GRACE_S,
+        timeout_keep_alive=_KEEP_ALIVE_S,
     )
 
 

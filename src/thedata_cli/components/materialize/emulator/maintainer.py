@@ -118,14 +118,10 @@ class Maintainer:
         """Compute everything as of now."""
         async with self._tick_lock:
             started = time.monotonic()
-            changed_sources, tables_written = self._received, self._tables_written
-            self._received, self._tables_written = set(), False
             refused: EmulatorError | None = None
-            if self._has_work(changed_sources, tables_written) or definition:
-                timestamp, refused = await self._transact(changed_sources, tables_written, definition)
-            else:
-                async with self.webhook_lock:
-                    timestamp = self.clock.next()
+            timestamp = None if definition else await self._pass_time()
+            if timestamp is None:
+                timestamp, refused = await self._transact(definition)
             self.frontier = timestamp
             done, self._done = self._done, asyncio.get_running_loop().create_future()
             done.set_result(None)
@@ -133,17 +129,23 @@ class Maintainer:
         if refused:
             raise refused
 
-    def _has_work(self, sources: Collection[str], tables_written: bool) -> bool:
+    async def _pass_time(self) -> int | None:
+        """Return the time of a tick in which nothing is to be computed; None if something is."""
+        async with self.webhook_lock:
+            if self._has_work():
+                return None
+            self._received, self._tables_written = set(), False
+            return self.clock.next()
+
+    def _has_work(self) -> bool:
         has_tables = any(one.kind == "table" and not one.is_webhook for one in self._catalog.objects.values())
-        has_readers = any(list(self._catalog.users_of(one)) for one in sources)
-        return (tables_written and has_tables) or has_readers or self._refresher.is_due() or self._is_trim_due()
+        has_readers = any(list(self._catalog.users_of(one)) for one in self._received)
+        return (self._tables_written and has_tables) or has_readers or self._refresher.is_due() or self._is_trim_due()
 
     def _is_trim_due(self) -> bool:
         return time.monotonic() - self._trimmed_at > _TRIM_S
 
-    async def _transact(
-        self, sources: set[str], tables_written: bool, definition: Definition[None] | None
-    ) -> tuple[int, EmulatorError | None]:
+    async def _transact(self, definition: Definition[None] | None) -> tuple[int, EmulatorError | None]:
         refused: EmulatorError | None = None
         is_trimmed = self._is_trim_due()
         async with self._connection.transaction():
@@ -151,7 +153,9 @@ class Maintainer:
                 timestamp = self.clock.next()
                 await self._connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
                 await self._connection.execute("SELECT set_config('mz_emulator.now', %s, true)", [str(timestamp)])
-            changed = set(sources)
+                # Only now: rows that are written before the snapshot belong to this tick, whoever wrote them when.
+                changed, self._received = self._received, set()
+                tables_written, self._tables_written = self._tables_written, False
             if tables_written:
                 changed |= await self._stamp_tables(timestamp)
             await self._refresher.refresh(self.frontier, timestamp, changed)

@@ -184,19 +184,22 @@ class BackendConnection:
         size_at = struct.Struct("!I").unpack_from
         while True:
             at, length = skip, len(data)
-            while at + _HEADER <= length:
+            whole = length - _HEADER
+            while at <= whole:
                 kind = data[at]
                 end = at + 1 + size_at(data, at + 1)[0]
-                if kind != _DATA_ROW:
-                    if end > length:
-                        break
-                    _note(reply, kind, data[at + _HEADER : end])
-                    if kind in stops:
-                        self._rest = data[end:]
-                        if before_ready and kind == _READY:
-                            before_ready()
-                        await write(data[: at if kind == _READY and not with_ready else end])
-                        return reply
+                if kind == _DATA_ROW:
+                    at = end
+                    continue
+                if end > length:
+                    break
+                _note(reply, kind, data[at + _HEADER : end])
+                if kind in stops:
+                    self._rest = data[end:]
+                    if before_ready and kind == _READY:
+                        before_ready()
+                    await write(data[: at if kind == _READY and not with_ready else end])
+                    return reply
                 at = end
             # A row may be larger than what has come of it: pass on what is there, and step over the rest of it later.
             passed = min(at, length)
