@@ -33,8 +33,10 @@ VIEWS = (
     "CREATE MATERIALIZED VIEW flights AS SELECT DISTINCT ON (id) body->>'id' AS id, body->>'carrier' AS carrier, "
     "body->>'origin' AS origin, (body->>'dep_delay')::int AS dep_delay, "
     "try_parse_monotonic_iso8601_timestamp(body->>'time_hour') AS hour FROM departures ORDER BY id",
-    "CREATE MATERIALIZED VIEW by_carrier AS SELECT carrier, count(*) AS n, avg(dep_delay) AS delay FROM flights GROUP BY carrier",
-    "CREATE MATERIALIZED VIEW by_hour AS SELECT origin, hour, count(*) AS n, max(dep_delay) AS worst FROM flights GROUP BY origin, hour",
+    "CREATE MATERIALIZED VIEW by_carrier AS "
+    "SELECT carrier, count(*) AS n, avg(dep_delay) AS delay FROM flights GROUP BY carrier",
+    "CREATE MATERIALIZED VIEW by_hour AS "
+    "SELECT origin, hour, count(*) AS n, max(dep_delay) AS worst FROM flights GROUP BY origin, hour",
 )
 
 
@@ -42,8 +44,9 @@ def departure(number: int) -> str:
     """One event, of the size of the flights blueprint's."""
     hour = number * 8760 // REFILL_EVENTS % 8760
     return json.dumps({
-        "id": f"f{number}", "carrier": ("AA", "UA", "DL", "B6", "EV")[number % 5], "origin": ("JFK", "LGA", "EWR")[number % 3],
-        "dep_delay": None if number % 37 == 0 else number % 120 - 10, "dest": "LAX", "flight": number % 3000, "tailnum": "N12345",
+        "id": f"f{number}", "carrier": ("AA", "UA", "DL", "B6", "EV")[number % 5],
+        "origin": ("JFK", "LGA", "EWR")[number % 3], "dest": "LAX", "flight": number % 3000, "tailnum": "N12345",
+        "dep_delay": None if number % 37 == 0 else number % 120 - 10,
         "time_hour": f"2013-{1 + hour // 730:02}-{1 + hour % 730 // 27:02}T{hour % 24:02}:00:00.000Z", "distance": 1400,
     })  # fmt: skip
 
@@ -105,7 +108,7 @@ def refill(poster: Poster, connection: psycopg.Connection[Any]) -> Iterator[dict
 
 
 def live(poster: Poster, connection: psycopg.Connection[Any], held: int) -> Iterator[dict[str, Any]]:
-    """Post at a steady rate; a query of a view sees each request's events after …"""
+    """Post at a steady rate; time each request until a query of a view has its events."""
     per_request = LIVE_EVENTS_PER_S // REQUESTS_PER_S
     delays = []
     start = time.perf_counter()
@@ -120,7 +123,9 @@ def live(poster: Poster, connection: psycopg.Connection[Any], held: int) -> Iter
             raise RuntimeError(f"{row} events in the view")
     cuts = statistics.quantiles(delays, n=100)
     for name, value in (("p50", cuts[49]), ("p99", cuts[98])):
-        title = f"materialize emulator: posted to visible in a view, {LIVE_EVENTS_PER_S:,}/s over {held:,} events, {name}"
+        title = (
+            f"materialize emulator: posted to visible in a view, {LIVE_EVENTS_PER_S:,}/s over {held:,} events, {name}"
+        )
         yield figure(title, "ms", value * 1000, "bound", 500)
 
 

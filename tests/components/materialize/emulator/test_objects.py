@@ -21,8 +21,8 @@ def flights(lab: Lab) -> Lab:
 
 def test_the_catalog_lists_every_object(flights: Lab) -> None:
     flights.run("CREATE INDEX by_carrier_idx ON by_carrier (carrier)", "CREATE SECRET key AS 'x'")
-    sql = f"""
-        SELECT o.name, o.type FROM mz_objects o JOIN mz_schemas s ON s.id = o.schema_id WHERE s.name = '{flights.schema}'
+    sql = """
+        SELECT o.name, o.type FROM mz_objects o JOIN mz_schemas s ON s.id = o.schema_id WHERE s.name = current_schema
     """
     assert flights.rows(sql) == [
         ("by_carrier", "materialized-view"),
@@ -63,7 +63,8 @@ def test_show_create_is_in_normal_form(flights: Lab) -> None:
     assert (
         text.split()
         == (
-            f"CREATE MATERIALIZED VIEW materialize.{schema}.by_carrier IN CLUSTER quickstart WITH (REFRESH = ON COMMIT) AS "
+            f"CREATE MATERIALIZED VIEW materialize.{schema}.by_carrier IN CLUSTER quickstart WITH (REFRESH = "
+            "ON COMMIT) AS "
             f"SELECT carrier, count(*) AS n FROM materialize.{schema}.parsed GROUP BY carrier;"
         ).split()
     )
@@ -132,7 +133,8 @@ def test_a_replacement_takes_the_place_of_a_materialized_view(flights: Lab) -> N
     flights.send("events", {"id": 1, "c": "AA"})
     flights.run(
         "CREATE MATERIALIZED VIEW above AS SELECT sum(n) AS total FROM by_carrier",
-        "CREATE REPLACEMENT MATERIALIZED VIEW r FOR by_carrier AS SELECT carrier, count(*) * 10 AS n FROM parsed GROUP BY carrier",
+        "CREATE REPLACEMENT MATERIALIZED VIEW r FOR by_carrier AS SELECT carrier, count(*) * 10 AS n FROM "
+        "parsed GROUP BY carrier",
         "ALTER MATERIALIZED VIEW by_carrier APPLY REPLACEMENT r",
     )
     assert flights.rows("SELECT * FROM by_carrier") == [("AA", 10)]

@@ -68,7 +68,10 @@ def make(lab: Lab) -> None:
 def random_steps(lab: Lab, chance: random.Random) -> list[Callable[[], None]]:
     def send() -> None:
         lab.send("events", *[
-            {"id": chance.randint(1, 20), "k": chance.choice([1, 2, 3, None]), "v": chance.choice([None, *range(10)]), "s": chance.choice("abc")}
+            {
+                "id": chance.randint(1, 20), "k": chance.choice([1, 2, 3, None]),
+                "v": chance.choice([None, *range(10)]), "s": chance.choice("abc"),
+            }
             for _ in range(chance.randint(1, 4))
         ])  # fmt: skip
 

@@ -199,7 +199,7 @@ def test_all_rows_of_a_request_come_at_one_time(lab: Lab) -> None:
         told: list[tuple[object, ...]] = []
         while sum(row[1] for row in told) < 800:  # type: ignore[misc]
             told += watcher.execute("FETCH ALL c").fetchall()
-    assert sorted((row[2], row[1]) for row in told) == [(at, 20) for at in range(40)]  # type: ignore[type-var]
+    assert sorted((row[2], row[1]) for row in told) == [(at, 20) for at in range(40)]
     assert all(row[0] > start for row in told)  # type: ignore[operator]
 
 
@@ -207,7 +207,10 @@ def test_statistics_count_messages(lab: Lab) -> None:
     lab.run("CREATE SOURCE s FROM WEBHOOK BODY FORMAT JSON")
     lab.send("s", 1)
     lab.send("s", 2, 3)
-    sql = "SELECT messages_received, bytes_received FROM mz_internal.mz_source_statistics JOIN mz_sources USING (id) JOIN mz_schemas s ON s.id = schema_id WHERE s.name = current_schema"
+    sql = (
+        "SELECT messages_received, bytes_received FROM mz_internal.mz_source_statistics JOIN mz_sources USING (id) "
+        "JOIN mz_schemas s ON s.id = schema_id WHERE s.name = current_schema"
+    )
     assert [tuple(map(int, row)) for row in lab.rows(sql)] == [(2, 4)]
 
 

@@ -211,8 +211,8 @@ class Creation:
             statement.kind, schema, name, definition, cluster.name if cluster else "", statement.retain_ms
         )
         await self.record(NewObject(
-            object_id, statement.kind, schema, name, text, relation=qualified, cluster_id=cluster.id if cluster else None,
-            definition=definition, retain_ms=statement.retain_ms,
+            object_id, statement.kind, schema, name, text, relation=qualified,
+            cluster_id=cluster.id if cluster else None, definition=definition, retain_ms=statement.retain_ms,
         ))  # fmt: skip
         for secret in secrets:
             await self.run("INSERT INTO mz_emulator.references VALUES (%s, %s)", [object_id, secret])

@@ -89,7 +89,8 @@ class _Search:
     async def _fails(self, leaf: Leaf, rows: str, low: int, high: int) -> bool:
         if time.monotonic() > self._deadline:
             raise TimeoutError
-        part = f"SELECT {column_list(leaf.object.columns)} FROM ({rows}) AS mz_rows WHERE mz_row > {low} AND mz_row <= {high}"
+        columns = column_list(leaf.object.columns)
+        part = f"SELECT {columns} FROM ({rows}) AS mz_rows WHERE mz_row > {low} AND mz_row <= {high}"
         copy = self._tree.copy()
         for table in list(copy.find_all(exp.Table)):
             if table.name == leaf.marker:
