@@ -12,6 +12,7 @@ import pytest
 from thedata_cli.component_api.embedded import HttpProbe, Placement
 from thedata_cli.component_api.endpoints import Endpoint
 from thedata_cli.components.materialize.component import MaterializeComponent
+from thedata_cli.components.materialize.emulator import EMULATED_VERSION
 from thedata_cli.components.materialize.emulator.__main__ import parse_arguments
 from thedata_cli.errors import MissingDependencyError
 from thedata_cli.health import CheckStatus
@@ -42,7 +43,10 @@ def test_it_says_that_it_is_an_emulator() -> None:
     component = MaterializeComponent()
     assert "emulator" in component.summary
     (result,) = component.check_machine()
-    assert (result.status, result.summary) == (CheckStatus.OK, f"emulator of Materialize {component.default_version}")
+    assert (result.status, result.summary) == (CheckStatus.OK, f"emulator of Materialize {EMULATED_VERSION}")
+    pinned = MaterializeComponent(version=EMULATED_VERSION)
+    assert component.wanted_version == pinned.wanted_version == f"{EMULATED_VERSION} (thedata emulator)"
+    assert pinned.install(PLACEMENT, lambda _: None).version == EMULATED_VERSION
 
 
 def test_a_missing_package_is_named_with_the_command_that_installs_it(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,6 +14,7 @@ from tests.components.materialize.stack import Stack
 from thedata_cli.component_api.endpoints import Endpoint
 from thedata_cli.component_api.live import CanQuery, LiveComponent
 from thedata_cli.components.materialize.component import MaterializeComponent
+from thedata_cli.components.materialize.emulator import EMULATED_VERSION
 from thedata_cli.errors import ServiceUnreachableError, StatementRejectedError
 from thedata_cli.health import CheckResult, CheckStatus
 
@@ -34,7 +35,7 @@ async def findings(stack: Stack) -> dict[str, CheckResult]:
 async def test_it_can_what_the_product_needs(stack: Stack) -> None:
     assert isinstance(stack.live, LiveComponent)
     assert isinstance(stack.live, CanQuery)
-    assert await stack.live.version() == f"{stack.component.default_version} (thedata emulator)"
+    assert await stack.live.version() == stack.component.wanted_version
 
 
 async def test_rows_are_typed_and_columns_named(stack: Stack) -> None:
@@ -104,7 +105,7 @@ async def test_a_healthy_emulator_has_no_complaints_and_says_what_it_is(stack: S
     ]
     assert {result.status for result in found.values()} == {CheckStatus.OK}
     version = found["materialize.version"]
-    assert version.summary == f"the emulator of Materialize {stack.component.default_version}"
+    assert version.summary == f"the emulator of Materialize {EMULATED_VERSION}"
     assert version.facts["is_emulator"] is True
 
 

@@ -172,6 +172,27 @@ async def test_a_cluster_changes_in_place(stack: Stack) -> None:
     assert str(await stack.plan(after)) == "no changes"
 
 
+@pytest.mark.xfail(reason="the emulator keeps one comment for a cluster and an object of the same number")
+async def test_a_cluster_keeps_its_mark_beside_an_object_of_the_same_number(stack: Stack) -> None:
+    cluster, view = 0, -1
+    while cluster != view:
+        if cluster < view:
+            await stack.run("DROP CLUSTER IF EXISTS serve")
+            await stack.run("CREATE CLUSTER serve (SIZE = '25cc')")
+            ((number,),) = await stack.rows("SELECT id FROM mz_catalog.mz_clusters WHERE name = 'serve'")
+            cluster = int(number[1:])
+        else:
+            await stack.run("DROP VIEW IF EXISTS other")
+            await stack.run("CREATE VIEW other AS SELECT 1 AS a")
+            ((number,),) = await stack.rows("SELECT id FROM mz_catalog.mz_views WHERE name = 'other'")
+            view = int(number[1:])
+    views = {"c": "CREATE CLUSTER serve (SIZE = '25cc')"}
+    await stack.apply(views, adopt=[ResourceId("materialize", "cluster", "serve")])
+    assert str(await stack.plan(views)) == "no changes"
+    await stack.run("COMMENT ON VIEW other IS 'by hand'")
+    assert str(await stack.plan(views)) == "no changes"
+
+
 async def test_what_others_made_is_left_alone(stack: Stack) -> None:
     await stack.run("CREATE TABLE theirs (a int)")
     await stack.run("COMMENT ON TABLE theirs IS '[thedata:weather 0123456789abcdef]'")

@@ -58,7 +58,7 @@ def latency_result(latency_ms: float) -> CheckResult:
 def version_result(version: str, wanted: str) -> CheckResult:
     """Compare the running version with the wanted one, and say when it is the emulator that runs."""
     is_emulator = _EMULATOR in version
-    number = version.split()[0]
+    number, wanted = version.split()[0], wanted.split()[0]
     what = f"the emulator of Materialize {number}" if is_emulator else f"Materialize {number}"
     facts: dict[str, object] = {"version": version, "wanted_version": wanted, "is_emulator": is_emulator}
     if number == wanted:

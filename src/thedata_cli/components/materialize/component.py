@@ -27,10 +27,15 @@ class MaterializeComponent(Component):
 
     key: ClassVar[str] = COMPONENT
     summary: ClassVar[str] = "streaming SQL (emulator)"
-    default_version: ClassVar[str] = EMULATED_VERSION
+    default_version: ClassVar[str] = f"{EMULATED_VERSION} (thedata emulator)"
     ports: ClassVar[Mapping[str, int]] = {"sql": 6875, "http": 6876}
     sql_files: ClassVar[Mapping[str, type[SqlDeclaration]]] = {"views": MaterializeObject}
     kinds: ClassVar[Sequence[ResourceKind]] = KINDS
+
+    @property
+    def wanted_version(self) -> str:
+        """The version as the emulator reports it, where the project pins the one that it follows, or none."""
+        return self.default_version if self.version in (None, EMULATED_VERSION) else str(self.version)
 
     def problems(self, project: ProjectView) -> Iterator[Problem]:
         """Yield names that are taken, and objects that read each other in a circle."""
@@ -48,7 +53,7 @@ class MaterializeComponent(Component):
         """
         from thedata_cli.components.materialize.installation import find_installation
 
-        return find_installation(self.version, self.default_version)
+        return find_installation(self.version, EMULATED_VERSION)
 
     def embedded_process(self, placement: Placement, installation: Installation) -> EmbeddedProcess:  # noqa: ARG002
         """Return the emulator."""
@@ -67,7 +72,7 @@ class MaterializeComponent(Component):
         """Say whether the emulator can run here."""
         from thedata_cli.components.materialize.installation import machine_result
 
-        return [machine_result(self.version, self.default_version)]
+        return [machine_result(self.version, EMULATED_VERSION)]
 
     def client_environment(self, endpoint: Endpoint) -> Mapping[str, str]:
         """Return one URL for PostgreSQL clients and one for webhooks."""
