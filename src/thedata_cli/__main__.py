@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 
 from thedata_cli import __version__
@@ -12,9 +13,15 @@ def main() -> None:
     if sys.argv[1:] in (["--version"], ["-V"]):
         sys.stdout.write(f"thedata {__version__}\n")
         return
-    from thedata_cli.cli.commands import app
+    # What must be tidied up after Ctrl-C must be so, too, after a polite end.
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    try:
+        from thedata_cli.cli.commands import app
 
-    app(prog_name="thedata")
+        app(prog_name="thedata")
+    except KeyboardInterrupt:
+        sys.stderr.write("interrupted; the command can be run again\n")
+        sys.exit(130)
 
 
 if __name__ == "__main__":

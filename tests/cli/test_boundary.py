@@ -129,3 +129,29 @@ def test_debug_shows_the_traceback(run: Run, broken: Path) -> None:
     done = run("check", "--debug", cwd=broken)
     assert "Traceback" in done.stderr
     assert "InvalidProjectError" in done.stderr
+
+
+@pytest.mark.parametrize("arguments", [["upp", "-o", "json"], ["up", "--nope", "--output=json"], ["up", "--nope"]])
+def test_a_command_line_that_cannot_be_read_is_told_as_json_too(run: Run, arguments: list[str]) -> None:
+    done = run(*arguments, THEDATA_OUTPUT="json")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert json.loads(done.stderr)["error"]["code"] == "usage"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_command_that_is_interrupted_while_it_loads_says_so(tmp_path: Path, number: signal.Signals) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-X", "importtime", "-m", "thedata_cli", "schema"],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=tmp_path,
+    ) as process:
+        assert process.stderr
+        for line in process.stderr:
+            if "typer" in line:
+                process.send_signal(number)
+                break
+        rest = process.stderr.read()
+    assert process.returncode == 130, rest
+    assert "Traceback" not in rest

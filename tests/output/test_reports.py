@@ -68,6 +68,7 @@ def test_an_apply_that_failed_says_where_and_what_was_not_tried() -> None:
 ✓ deleted nats/stream/old
 ✗ create nats/stream/departures failed
 ✗ create nats/stream/departures: nats at 127.0.0.1:4222 does not answer
+    streams/departures.yaml:2:1
     hint: start it with `thedata up`
 - not tried: update clickhouse/table/delays
 Applied: 1 done, 1 failed, 1 not tried

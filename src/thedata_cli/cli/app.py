@@ -7,8 +7,10 @@ from typing import Annotated
 import typer
 
 from thedata_cli import __version__
+from thedata_cli.cli.usage_errors import RootGroup
 
 app = typer.Typer(
+    cls=RootGroup,
     name="thedata",
     help="One declared project gives you a running, tested, observable real-time data platform.",
     epilog="Start with: thedata init my-platform --blueprint flights",

@@ -113,6 +113,7 @@ def schema(
     kind: Annotated[str, typer.Argument(metavar="[KIND]", help="One kind of file; all of them when left out.")] = "",
     write: Annotated[bool, typer.Option("--write", help="Write them to .thedata/schemas/, for editors.")] = False,
     project: ProjectDir = Path(),
+    output: OutputFormat = Format.JSON,  # noqa: ARG001
 ) -> None:
     """Print the JSON Schema of a kind of project file.
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import resource
+import sys
 
 import pytest
 from tests.components.nats.cases import COMPONENT, apply, project, read, stream
@@ -100,3 +102,19 @@ async def test_a_lost_server_is_told_at_once_and_publishing_goes_on_when_it_is_b
             await connected.publish(numbered(10))
         await asyncio.to_thread(own_server.start)
         assert await connected.publish(numbered(10)) == 10
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux limits a running process from outside")
+async def test_a_server_that_cannot_write_is_told_with_its_reason(
+    own_server: NatsServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("thedata_cli.components.nats.publish._ACK_TIMEOUT_S", 2)
+    async with COMPONENT.connect(own_server.endpoint, "flights") as connected:
+        assert isinstance(connected, NatsLive)
+        await apply(connected, project(stream()))
+        await connected.publish(numbered(100))
+        # Fails as a full disk does, on any disk.
+        resource.prlimit(own_server.process.pid, resource.RLIMIT_FSIZE, (1000, resource.RLIM_INFINITY))
+        with pytest.raises(ServiceUnreachableError, match=r"NATS stores nothing: .*file too large") as caught:
+            await connected.publish(numbered(10_000))
+        assert "thedata restart nats" in caught.value.hint

@@ -80,6 +80,23 @@ async def test_a_large_result_streams_in_little_memory_and_can_be_left(live: Que
             break
 
 
+async def test_a_result_that_never_ends_can_be_interrupted(live: QuestDBLive) -> None:
+    """The server goes on sending after it was asked to stop."""
+    has_begun = asyncio.Event()
+
+    async def read() -> None:
+        async with live.query("SELECT x FROM long_sequence(20000000000L)") as result:
+            async for _ in result.blocks():
+                has_begun.set()
+
+    reading = asyncio.create_task(read())
+    await has_begun.wait()
+    reading.cancel()
+    async with asyncio.timeout(5):
+        with pytest.raises(asyncio.CancelledError):
+            await reading
+
+
 async def test_empty_results_and_statements_without_result(live: QuestDBLive) -> None:
     async with live.query("SELECT x FROM long_sequence(1) WHERE x > 1") as result:
         assert [column.name for column in result.columns] == ["x"]

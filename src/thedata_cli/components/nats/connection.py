@@ -137,7 +137,7 @@ class Connection:
     def __init__(self, endpoint: Endpoint, *, user: str, password: str) -> None:
         host = f"[{endpoint.host}]" if ":" in endpoint.host else endpoint.host
         self.address = f"{host}:{endpoint.ports['client']}"
-        self._endpoint = endpoint
+        self.endpoint = endpoint
         self._user = user
         self._password = password
         self._client: DialledClient | None = None
@@ -217,12 +217,10 @@ class Connection:
             if self._is_over:
                 raise ServiceUnreachableError(f"the connection to NATS at {self.address} was closed")
             if self._wire is None or self._wire.lost.done():
-                port = self._endpoint.ports["client"]
+                port = self.endpoint.ports["client"]
                 with mapped_errors(self.address):
                     async with asyncio.timeout(CONNECT_TIMEOUT_S):
-                        self._wire = await Wire.dial(
-                            self._endpoint.host, port, user=self._user, password=self._password
-                        )
+                        self._wire = await Wire.dial(self.endpoint.host, port, user=self._user, password=self._password)
             return self._wire
 
     async def wait_for(

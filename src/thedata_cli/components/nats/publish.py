@@ -9,14 +9,16 @@ from collections.abc import Sequence
 
 from thedata_cli.component_api.live import OutgoingMessage
 from thedata_cli.components.nats.connection import ApiError, Connection, mapped_errors
+from thedata_cli.components.nats.monitoring import sickness
 from thedata_cli.components.nats.wire import Wire, new_inbox
-from thedata_cli.errors import StatementRejectedError
+from thedata_cli.errors import ServiceUnreachableError, StatementRejectedError
 
 MAX_IN_FLIGHT = 4000
 """Messages without acknowledgement at most; the server holds back 10,000 per stream and refuses more."""
 
 _ACK_TIMEOUT_S = 30.0
 _DRAIN_EVERY = 250
+_SICK_HINT = "mend the cause, such as a full disk, then `thedata restart nats`; what was acknowledged is stored"
 _HEADER_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _HEADER_BLOCK_BYTES = len("NATS/1.0\r\nNats-Msg-Id: \r\n\r\n")
 
@@ -39,6 +41,16 @@ class Publisher:
                 sent at all; when the server refused one, the others are stored.
             ServiceUnreachableError: The outcome of some messages is unknown.
         """
+        try:
+            return await self._publish(messages)
+        except ServiceUnreachableError as error:
+            # A stream that cannot write, as on a full disk, answers nothing; the reason is known to its health check.
+            reason = await sickness(self._connection.endpoint)
+            if reason:
+                raise ServiceUnreachableError(f"NATS stores nothing: {reason}", hint=_SICK_HINT) from error
+            raise
+
+    async def _publish(self, messages: Sequence[OutgoingMessage]) -> int:
         wire = await self._subscribed()
         for message in messages:
             _check(message, wire.max_payload)

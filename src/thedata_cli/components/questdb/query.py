@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
@@ -42,22 +43,46 @@ class QuestDBResult:
         return self._blocks
 
 
+class _Rows:
+    """The rows of a running query.
+
+    The driver is kept from noticing that its reader gives up: it would read the result to its end, hours for a large
+    one that the server does not stop. The connection is closed first instead.
+    """
+
+    def __init__(self, connection: psycopg.AsyncConnection[Any], sql: str) -> None:
+        self._connection = connection
+        self.cursor = connection.cursor()
+        self._rows = self.cursor.stream(sql, size=_BLOCK_ROWS)
+
+    async def take(self, count: int) -> list[tuple[Any, ...]]:
+        """Return the next rows; fewer than `count` at the end."""
+        reading = asyncio.ensure_future(self._read(count))
+        try:
+            return await asyncio.shield(reading)
+        except asyncio.CancelledError:
+            await self._connection.close()
+            reading.cancel()
+            await asyncio.gather(reading, return_exceptions=True)
+            raise
+
+    async def _read(self, count: int) -> list[tuple[Any, ...]]:
+        block: list[tuple[Any, ...]] = []
+        async for row in self._rows:
+            block.append(row)
+            if len(block) == count:
+                break
+        return block
+
+
 async def _blocks(
-    first: tuple[Any, ...] | None, rows: AsyncIterator[tuple[Any, ...]], sql: str, endpoint: Endpoint
+    first: list[tuple[Any, ...]], rows: _Rows, sql: str, endpoint: Endpoint
 ) -> AsyncIterator[Sequence[Sequence[Any]]]:
-    block = [] if first is None else [first]
-    is_last = first is None
-    while not is_last:
+    block = first
+    while block:
+        yield block
         async with translated(sql, endpoint):
-            async for row in rows:
-                block.append(row)
-                if len(block) >= _BLOCK_ROWS:
-                    break
-            else:
-                is_last = True
-        if block:
-            yield block
-        block = []
+            block = await rows.take(_BLOCK_ROWS)
 
 
 @asynccontextmanager
@@ -67,31 +92,28 @@ async def run_query(endpoint: Endpoint, sql: str) -> AsyncIterator[QuestDBResult
         raise StatementRejectedError("QuestDB: the statement is empty")
     connection = await open_connection(endpoint)
     try:
-        cursor = connection.cursor()
-        rows = cursor.stream(sql, size=_BLOCK_ROWS)
+        rows = _Rows(connection, sql)
         first, has_result = await _first_row(rows, sql, endpoint)
-        columns = _result_columns(cursor)
-        if has_result and first is None:
+        columns = _result_columns(rows.cursor)
+        if has_result and not first:
             columns = await _columns_of_nothing(connection, sql)
         yield QuestDBResult(columns, _blocks(first, rows, sql, endpoint))
     finally:
         await connection.close()
 
 
-async def _first_row(
-    rows: AsyncIterator[tuple[Any, ...]], sql: str, endpoint: Endpoint
-) -> tuple[tuple[Any, ...] | None, bool]:
-    """Return the first row, None when there is none, and whether the statement has a result at all."""
+async def _first_row(rows: _Rows, sql: str, endpoint: Endpoint) -> tuple[list[tuple[Any, ...]], bool]:
+    """Return the first row, if there is one, and whether the statement has a result at all."""
     import psycopg
 
     async with translated(sql, endpoint):
         try:
-            return await anext(rows, None), True
+            return await rows.take(1), True
         except psycopg.ProgrammingError as error:
             # The driver's own word for a statement that ran and has no result; the server's errors have a severity.
             if error.diag.severity:
                 raise
-            return None, False
+            return [], False
 
 
 async def _columns_of_nothing(connection: psycopg.AsyncConnection[Any], sql: str) -> list[ResultColumn]:
