@@ -172,7 +172,6 @@ async def test_a_cluster_changes_in_place(stack: Stack) -> None:
     assert str(await stack.plan(after)) == "no changes"
 
 
-@pytest.mark.xfail(reason="the emulator keeps one comment for a cluster and an object of the same number")
 async def test_a_cluster_keeps_its_mark_beside_an_object_of_the_same_number(stack: Stack) -> None:
     cluster, view = 0, -1
     while cluster != view:

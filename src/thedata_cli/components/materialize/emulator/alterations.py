@@ -158,7 +158,8 @@ async def comment(change: Creation, statement: Comment) -> None:
     """COMMENT ON."""
     object_id, object_type, number = _commented(change, statement)
     await change.run(
-        "DELETE FROM mz_emulator.comments WHERE id = %s AND object_sub_id IS NOT DISTINCT FROM %s", [object_id, number]
+        "DELETE FROM mz_emulator.comments WHERE object_type = %s AND id = %s AND object_sub_id IS NOT DISTINCT FROM %s",
+        [object_type, object_id, number],
     )
     if statement.text is not None:
         await change.run(

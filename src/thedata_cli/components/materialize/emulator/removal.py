@@ -88,8 +88,9 @@ async def drop_object(change: Creation, one: CatalogObject) -> None:
     """Remove one object that nobody needs any more, with all that is kept for it."""
     for sql in _removals(one):
         await change.run(sql)
-    for table in ("objects", "comments", "received"):
+    for table in ("objects", "received"):
         await change.run(f"DELETE FROM mz_emulator.{table} WHERE id = %s", [one.id])
+    await change.run("DELETE FROM mz_emulator.comments WHERE object_type <> 'cluster' AND id = %s", [one.id])
 
 
 def _removals(one: CatalogObject) -> list[str]:
@@ -140,7 +141,7 @@ async def _drop_cluster(change: Creation, statement: Drop, name: Name) -> None:
         )
     await _drop_with_users(change, statement, objects, f'cluster "{name.last}"', name)
     await change.run("DELETE FROM mz_emulator.clusters WHERE id = %s", [cluster.id])
-    await change.run("DELETE FROM mz_emulator.comments WHERE id = %s", [cluster.id])
+    await change.run("DELETE FROM mz_emulator.comments WHERE object_type = 'cluster' AND id = %s", [cluster.id])
 
 
 async def remove_orphans(connection: AsyncConnection[Any], known: set[str]) -> None:

@@ -8,10 +8,16 @@ from thedata_cli.components.materialize.emulator.statements import MATERIALIZED_
 from thedata_cli.components.materialize.emulator.tokens import quote_text
 from thedata_cli.components.materialize.emulator.variables import Variables
 
-_COMMENT = (
-    "coalesce((SELECT c.comment FROM mz_internal.mz_comments c WHERE c.id = o.id AND c.object_sub_id IS NULL), "
-    "'') AS comment"
-)
+
+def _comment(comparison: str) -> str:
+    """Select the comment of `o`; a cluster and an object may have the same id."""
+    return (
+        "coalesce((SELECT c.comment FROM mz_internal.mz_comments c WHERE c.id = o.id AND c.object_sub_id IS NULL "
+        f"AND c.object_type {comparison} 'cluster'), '') AS comment"
+    )
+
+
+_COMMENT = _comment("<>")
 _CLUSTER = "(SELECT k.name FROM mz_catalog.mz_clusters k WHERE k.id = o.cluster_id) AS cluster"
 _OF_SCHEMA = {
     "tables": ("table", ""),
@@ -58,7 +64,7 @@ _OTHERS = {
     "clusters": (
         "SELECT o.name, (SELECT string_agg(r.name || ' (' || r.size || ')', ', ' ORDER BY r.name) FROM "
         "mz_catalog.mz_cluster_replicas r "
-        f"WHERE r.cluster_id = o.id) AS replicas, {_COMMENT} FROM mz_catalog.mz_clusters o"
+        f"WHERE r.cluster_id = o.id) AS replicas, {_comment('=')} FROM mz_catalog.mz_clusters o"
     ),
 }
 
@@ -92,7 +98,7 @@ def _columns(show: Show, catalog: Catalog, variables: Variables) -> str:
     one = catalog.get(show.name, variables.schemas, *RELATIONS)
     return (
         "SELECT o.name, o.nullable, o.type, coalesce((SELECT c.comment FROM mz_internal.mz_comments c WHERE "
-        "c.id = o.id "
+        "c.id = o.id AND c.object_type <> 'cluster' "
         "AND c.object_sub_id = o.position), '') AS comment, o.position FROM mz_catalog.mz_columns o WHERE "
         f"o.id = '{one.id}'"
     )

@@ -41,7 +41,8 @@ CREATE TABLE mz_emulator.references (id text NOT NULL REFERENCES mz_emulator.obj
 CREATE TABLE mz_emulator.secrets (id text PRIMARY KEY REFERENCES mz_emulator.objects ON DELETE CASCADE, value bytea NOT NULL);
 CREATE TABLE mz_emulator.comments (
     id text NOT NULL, object_type text NOT NULL, object_sub_id integer, comment text NOT NULL,
-    UNIQUE NULLS NOT DISTINCT (id, object_sub_id)
+    -- A cluster and an object may have the same id.
+    UNIQUE NULLS NOT DISTINCT (object_type, id, object_sub_id)
 );
 CREATE TABLE mz_emulator.received (id text PRIMARY KEY, messages bigint NOT NULL, bytes bigint NOT NULL);
 
