@@ -160,30 +160,30 @@ def test_clusters(lab: Lab) -> None:
     assert "unknown cluster" in str(lab.error(f"CREATE MATERIALIZED VIEW v IN CLUSTER {name} AS SELECT 1 AS x"))
 
 
-@pytest.mark.parametrize(
-    ("sql", "sqlstate", "message"),
-    [
-        ("CREATE MATERIALIZED VIEW v AS SELECT now()", "0A000", "cannot materialize call to current_timestamp"),
-        ("CREATE TABLE t (a int PRIMARY KEY)", "0A000", "primary key or unique constraint is not supported"),
-        ("CREATE VIEW v AS SELECT nothing FROM planes", "42703", 'column "nothing" does not exist'),
-        ("CREATE VIEW v AS SELECT * FROM nowhere", "42P01", 'relation "nowhere" does not exist'),
-        ("CREATE VIEW v AS SELEC 1", "42601", "syntax error"),
-        ("CREATE MATERIALIZED VIEW v AS SELECT * FROM v", "42P01", 'relation "v" does not exist'),
-        ("CREATE SECRET nowhere.s AS 'x'", "3F000", "unknown schema 'nowhere'"),
-        ("CREATE TABLE mz_catalog.t (a int)", "42501", "system schema"),
-        ("CREATE TABLE other.public.t (a int)", "0A000", "emulator"),
-        ("SHOW CREATE VIEW nothing", "42704", "unknown catalog item"),
-        ("SHOW CREATE VIEW planes", "42809", "is not a view"),
-        ("CREATE INDEX ON planes (nothing)", "42703", 'column "nothing" does not exist'),
-        ("INSERT INTO events VALUES ('{}')", "42501", "permission denied"),
-        ("SELECT * FROM mz_emulator.secrets", "42501", "permission denied"),
-        ("SELECT pg_read_file('/etc/passwd')", "42501", "permission denied"),
-    ],
-)
-def test_refusals(flights: Lab, sql: str, sqlstate: str, message: str) -> None:
-    error = flights.error(sql)
-    assert error.sqlstate == sqlstate
-    assert message in str(error)
+REFUSED = [
+    ("CREATE MATERIALIZED VIEW v AS SELECT now()", "0A000", "cannot materialize call to current_timestamp"),
+    ("CREATE TABLE t (a int PRIMARY KEY)", "0A000", "primary key or unique constraint is not supported"),
+    ("CREATE VIEW v AS SELECT nothing FROM planes", "42703", 'column "nothing" does not exist'),
+    ("CREATE VIEW v AS SELECT * FROM nowhere", "42P01", 'relation "nowhere" does not exist'),
+    ("CREATE VIEW v AS SELEC 1", "42601", "syntax error"),
+    ("CREATE MATERIALIZED VIEW v AS SELECT * FROM v", "42P01", 'relation "v" does not exist'),
+    ("CREATE SECRET nowhere.s AS 'x'", "3F000", "unknown schema 'nowhere'"),
+    ("CREATE TABLE mz_catalog.t (a int)", "42501", "system schema"),
+    ("CREATE TABLE other.public.t (a int)", "0A000", "emulator"),
+    ("SHOW CREATE VIEW nothing", "42704", "unknown catalog item"),
+    ("SHOW CREATE VIEW planes", "42809", "is not a view"),
+    ("CREATE INDEX ON planes (nothing)", "42703", 'column "nothing" does not exist'),
+    ("INSERT INTO events VALUES ('{}')", "42501", "permission denied"),
+    ("SELECT * FROM mz_emulator.secrets", "42501", "permission denied"),
+    ("SELECT pg_read_file('/etc/passwd')", "42501", "permission denied"),
+]
+
+
+def test_refusals(flights: Lab) -> None:
+    for sql, sqlstate, message in REFUSED:
+        error = flights.error(sql)
+        assert error.sqlstate == sqlstate, sql
+        assert message in str(error), sql
 
 
 def test_errors_of_postgres_point_into_the_clients_text(flights: Lab) -> None:

@@ -28,6 +28,7 @@ MEBIBYTE = 1 << 20
         ("JSON", b'{"a":\n 1} {"a": "x\\ty\\\\"}[1]  7', [{"a": 1}, {"a": "x\ty\\"}, [1], 7]),
         ("JSON", '{"ü": "日本 \\u00e9"}'.encode(), [{"ü": "日本 é"}]),
         ("JSON", b"", []),
+        ("JSON", b'{"a": 1.10}  {"a": 12345678901234567890123}', [{"a": 1.1}, {"a": 12345678901234567890123}]),
         ("JSON", b"[1, 2]", [[1, 2]]),
         ("JSON ARRAY", b'[{"a": 1}, [2, 3]]', [{"a": 1}, [2, 3]]),
         ("JSON ARRAY", b'[1,2]\n[3] {"a": 4}', [1, 2, 3, {"a": 4}]),
@@ -146,12 +147,12 @@ def test_check_with_hmac(lab: Lab) -> None:
     assert lab.value("SELECT count(*) FROM s") == 2
 
 
-@pytest.mark.parametrize("length", [0, 1, 63, 64, 65, 200])
-@pytest.mark.parametrize("algorithm", ["md5", "sha224", "sha256", "sha384", "sha512"])
-def test_hmac_is_that_of_everybody_else(lab: Lab, algorithm: str, length: int) -> None:
-    key, data = "k" * length, "data" * length
-    found = lab.value(f"SELECT hmac('{data}', '{key}', '{algorithm}')")
-    assert found == hmac.new(key.encode(), data.encode(), algorithm).digest()
+def test_hmac_is_that_of_everybody_else(lab: Lab) -> None:
+    for algorithm in ("md5", "sha224", "sha256", "sha384", "sha512"):
+        for length in (0, 1, 63, 64, 65, 127, 128, 129, 200):
+            key, data = "k" * length, "data" * length
+            found = lab.value(f"SELECT hmac('{data}', '{key}', '{algorithm}')")
+            assert found == hmac.new(key.encode(), data.encode(), algorithm).digest(), f"{algorithm}, key of {length}"
 
 
 def test_a_check_without_a_secret(lab: Lab) -> None:

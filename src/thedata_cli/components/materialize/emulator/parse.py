@@ -50,6 +50,7 @@ _PARSERS: dict[str, Callable[[Reader], Statement | None]] = {
     "values": parse_plain,
     "table": parse_plain,
 }
+_LONGEST_SQL = 2 << 20
 _PASSED = frozenset(
     ["insert", "update", "delete", "explain", "prepare", "execute", "deallocate", "discard", "unlisten", "("]
 )
@@ -80,6 +81,16 @@ _REFUSED = frozenset(
         "move",
     ]
 )
+
+
+def check_length(sql: str) -> None:
+    """Refuse a text that Materialize would not read.
+
+    Raises:
+        EmulatorError: It is too long.
+    """
+    if len(sql.encode()) > _LONGEST_SQL:
+        raise EmulatorError("54000", "statement batch size cannot exceed 2.0 MB")
 
 
 def parse(source: Source) -> Statement | None:

@@ -95,7 +95,7 @@ def body_values(body: bytes, body_format: str) -> list[bytes]:
 def _json_values(body: bytes, expands: bool) -> list[bytes]:
     lines = _as_lines(body)
     if lines is None:
-        lines = [json.dumps(value, ensure_ascii=False).encode() for value in _one_after_another(body)]
+        lines = list(_one_after_another(body))
     if not expands:
         return lines
     values: list[bytes] = []
@@ -127,14 +127,15 @@ def _elements(line: bytes) -> list[bytes]:
     return [bytes(value) for value in msgspec.json.decode(line, type=list[msgspec.Raw])]
 
 
-def _one_after_another(body: bytes) -> Iterator[object]:
+def _one_after_another(body: bytes) -> Iterator[bytes]:
     decoder = json.JSONDecoder()
     try:
         text = body.decode()
         at = len(text) - len(text.lstrip(_WHITE))
         while at < len(text):
-            value, at = decoder.raw_decode(text, at)
-            yield value
+            start = at
+            _, at = decoder.raw_decode(text, start)
+            yield text[start:at].encode()
             at += len(text[at:]) - len(text[at:].lstrip(_WHITE))
     except ValueError as error:
         raise BodyError(400, f"failed to deserialize body as Jsonb: {error}") from error

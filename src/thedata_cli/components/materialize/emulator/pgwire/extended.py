@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from thedata_cli.components.materialize.emulator import statements as st
 from thedata_cli.components.materialize.emulator.errors import SYNTAX_ERROR, EmulatorError, not_supported
-from thedata_cli.components.materialize.emulator.parse import parse
+from thedata_cli.components.materialize.emulator.parse import check_length, parse
 from thedata_cli.components.materialize.emulator.pgwire import messages
 from thedata_cli.components.materialize.emulator.pgwire.backend import END_OF_EXECUTE
 from thedata_cli.components.materialize.emulator.pgwire.transactions import kind_of
@@ -95,6 +95,7 @@ class ExtendedProtocol:
 
     async def _parse(self, payload: bytes) -> None:
         name, sql, types = _parts_of_parse(payload)
+        check_length(sql)
         sources = split(sql)
         if len(sources) > 1:
             raise EmulatorError(SYNTAX_ERROR, "cannot insert multiple commands into a prepared statement")
@@ -174,7 +175,7 @@ class ExtendedProtocol:
         if prepared.source is not None:
             if session.status == messages.IN_TRANSACTION:
                 session.transaction.check(prepared.source)
-            self._writes = self._writes or kind_of(prepared.source) in ("insert", "change")
+            self._writes = self._writes or kind_of(prepared.source) in ("insert", "change", "any")
             if self._writes:
                 session.maintainer.note_table_write()
         await self._run_portal(payload, prepared)

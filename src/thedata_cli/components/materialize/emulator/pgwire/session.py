@@ -17,7 +17,7 @@ from thedata_cli.components.materialize.emulator.errors import (
     EmulatorError,
 )
 from thedata_cli.components.materialize.emulator.maintainer import Maintainer
-from thedata_cli.components.materialize.emulator.parse import parse
+from thedata_cli.components.materialize.emulator.parse import check_length, parse
 from thedata_cli.components.materialize.emulator.pgwire import messages
 from thedata_cli.components.materialize.emulator.pgwire.backend import BackendConnection, Reply
 from thedata_cli.components.materialize.emulator.pgwire.cursors import Cursors
@@ -28,7 +28,6 @@ from thedata_cli.components.materialize.emulator.subscribing import Subscribing
 from thedata_cli.components.materialize.emulator.tokens import Source, quote_text, split
 from thedata_cli.components.materialize.emulator.variables import Variables
 
-_LONGEST_SQL = 2 << 20
 _LONGEST_MESSAGE = 1 << 30
 _SIMPLE_SELECT = re.compile(r"\s*select\b(?![^;]*(?:;\s*\S|\bas\s+of\b))[^;]*;?\s*\Z", re.IGNORECASE)
 
@@ -136,11 +135,10 @@ class Session:
 
     async def _simple(self, sql: str) -> None:
         try:
+            check_length(sql)
             if self.status == messages.IDLE and _SIMPLE_SELECT.match(sql) and "subscribe" not in sql.lower():
                 await self._pass_on(sql, Source(sql, ()), "read", with_ready=True)
                 return
-            if len(sql.encode()) > _LONGEST_SQL and not sql.lstrip()[:6].lower() == "insert":
-                raise EmulatorError("54000", "statement batch size cannot exceed 2.0 MB")
             sources = split(sql)
             if not sources:
                 self.say(messages.EMPTY_QUERY)
@@ -289,9 +287,13 @@ class Session:
             await self.maintainer.catch_up()
 
     async def _pass_on(self, sql: str, source: Source, kind: str, *, with_ready: bool) -> Reply:
+        if source.tokens and (source.starts_with("reset", "all") or source.starts_with("discard", "all")):
+            self.variables.reset()
+        if kind == "any" and self.status != messages.IN_TRANSACTION:
+            await self.maintainer.catch_up()
         if kind == "read":
             await self.catch_up(source.words() if source.tokens else set(re.findall(r"[^\W\d][\w$]*", sql.lower())))
-        writes = kind in ("insert", "change")
+        writes = kind in ("insert", "change", "any")
         if writes:
             self.maintainer.note_table_write()
         return await self._exchange(

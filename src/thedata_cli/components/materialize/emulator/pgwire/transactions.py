@@ -13,12 +13,14 @@ from thedata_cli.components.materialize.emulator.statements import Statement
 from thedata_cli.components.materialize.emulator.tokens import Source
 
 _READS = frozenset(("select", "with", "values", "table", "declare", "subscribe"))
-_MOVES = frozenset(("rename", "swap"))
+_WRITING = frozenset(("insert", "update", "delete"))
 
 
 def kind_of(source: Source) -> str:
-    """Return what a statement does to data: read, insert, change, or nothing."""
+    """Return what a statement does to data: read, insert, change, any of them, or nothing."""
     first = source.tokens[0].value
+    if first in ("execute", "explain") or (first == "with" and source.words() & _WRITING):
+        return "any"
     if first in _READS or first == "(":
         return "read"
     if first == "insert":
@@ -58,7 +60,7 @@ class TransactionMode:
             raise EmulatorError(
                 ACTIVE_TRANSACTION, f"{verb} cannot be run inside a transaction block", position=source.start
             )
-        if not kind:
+        if kind in ("", "any"):
             return
         if self.mode == "definition":
             raise EmulatorError(INVALID_TRANSACTION_STATE, "this transaction can only execute a single statement")
