@@ -44,10 +44,11 @@ async def worker(
 
     logging.basicConfig(stream=sys.stdout, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     loaded = open_project(project, environment)
-    target = choose_target(loaded)
 
     def connect(key: str) -> AbstractAsyncContextManager[LiveComponent]:
-        connection = loaded.components[key].connect(target.endpoints()[key], loaded.name)
+        # Read anew for each connection: passwords and ports may have changed since the worker was started.
+        endpoints = choose_target(loaded).endpoints()
+        connection = loaded.components[key].connect(endpoints[key], loaded.name)
         if connection is None:
             raise TypeError(f"component {key!r} has nothing to connect to")
         return connection

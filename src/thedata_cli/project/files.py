@@ -39,7 +39,7 @@ def list_files(
     found: list[Path] = []
     if suffixes is None:
         suffixes = suffixes_of(directory)
-    for file in _walk(root, directory):
+    for file in _walk(root, directory, problems):
         if file.suffix in suffixes:
             found.append(file)
         elif near := _meant_suffix(file, suffixes):
@@ -62,9 +62,15 @@ def unread_directories(root: Path, known: Collection[str]) -> Iterator[tuple[str
             yield entry.name, near[0] if near else ""
 
 
-def _walk(root: Path, directory: str) -> Iterator[Path]:
+def _walk(root: Path, directory: str, problems: list[Problem] | None = None) -> Iterator[Path]:
     """Yield regular files in a stable order; hidden ones are left out, and links are not followed into directories."""
-    for parent, directories, names in os.walk(root / directory):
+
+    def note(error: OSError) -> None:
+        if problems is not None and not isinstance(error, FileNotFoundError):
+            position = SourcePosition(Path(error.filename).relative_to(root))
+            problems.append(Problem(position, "", f"cannot be read: {error.strerror}"))
+
+    for parent, directories, names in os.walk(root / directory, onerror=note):
         directories[:] = sorted(name for name in directories if not name.startswith("."))
         for name in sorted(names):
             path = Path(parent, name)

@@ -17,6 +17,7 @@ from thedata_cli.targets.embedded.runtime import EmbeddedTarget
 from thedata_cli.targets.embedded.states import ServicePhase, ServiceState
 from thedata_cli.targets.machine import check_machine, gather
 from thedata_cli.targets.port_check import check_ports
+from thedata_cli.targets.route_check import held_up_routes
 from thedata_cli.targets.status import pipeline_lag
 
 
@@ -86,7 +87,8 @@ async def _ask_services(
     try:
         async with connect(project.name, project.components, target.endpoints(), only=healthy) as live:
             lag = await pipeline_lag(project, live)
-            return [*await live.check(), *(_check_pipelines(lag) if lag else ())]
+            held_up = await held_up_routes(states)
+            return [*await live.check(), *(_check_pipelines(lag, held_up) if lag else ())]
     except TheDataError as error:
         return [CheckResult("stack.connection", CheckStatus.FAILED, "cannot connect", error.message, error.hint)]
 
@@ -103,13 +105,16 @@ def _check_service(state: ServiceState) -> CheckResult:
     return CheckResult(name, CheckStatus.FAILED, str(state.state), state.detail or "it does not run", fix)
 
 
-def _check_pipelines(lag: PipelineLag) -> Iterator[CheckResult]:
+def _check_pipelines(lag: PipelineLag, held_up: Mapping[str, str]) -> Iterator[CheckResult]:
     for route_lag in lag.routes:
         route = route_lag.route
         name = f"pipelines.{route.consumer}"
         if route_lag.pending is None:
             cause = f"stream {route.stream.name} has no consumer {route.consumer}"
             yield CheckResult(name, CheckStatus.FAILED, "not applied", cause, "thedata apply")
+        elif route.consumer in held_up:
+            summary = f"stands still, {route_lag.pending:,} messages to write into {route.table}"
+            yield CheckResult(name, CheckStatus.FAILED, summary, held_up[route.consumer], "thedata logs worker")
         else:
             facts: dict[str, object] = {"pending": route_lag.pending, "redelivered": route_lag.redelivered}
             summary = f"{route_lag.pending:,} messages to write into {route.table}"

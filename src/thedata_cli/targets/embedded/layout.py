@@ -95,6 +95,8 @@ class Layout:
             self.root.mkdir(mode=0o700, exist_ok=True)
             for directory in (self.state_dir, self.log_dir):
                 directory.mkdir(mode=0o700, exist_ok=True)
+                if not os.access(directory, os.W_OK | os.X_OK):
+                    raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(directory))
 
 
 @contextmanager

@@ -55,7 +55,10 @@ class SupervisorClient:
     @asynccontextmanager
     async def events(self) -> AsyncIterator[AsyncIterator[Answer]]:
         """Yield what happens to the services from now on; ends when the supervisor dies."""
-        reader, writer = await asyncio.open_unix_connection(self._socket_path, limit=LINE_LIMIT_BYTES)
+        try:
+            reader, writer = await asyncio.open_unix_connection(self._socket_path, limit=LINE_LIMIT_BYTES)
+        except OSError as error:
+            raise _died() from error
         try:
             writer.write(b'{"op": "watch"}\n')
             await asyncio.wait_for(reader.readline(), ANSWER_LIMIT_S)
@@ -73,9 +76,7 @@ class SupervisorClient:
                     f"the supervisor (pid {self._pid}) did not answer within {limit_s:g} s",
                     hint=f"`kill -9 {self._pid}`, then run the command again: services that run are taken over",
                 ) from error
-            raise TheDataError(
-                "the supervisor has died", hint="run the command again: services that run are taken over"
-            ) from error
+            raise _died() from error
 
         if "refused" in answer:
             raise TheDataError(
@@ -93,6 +94,13 @@ class SupervisorClient:
             return answer
         finally:
             writer.close()
+
+
+def _died() -> TheDataError:
+    return TheDataError(
+        "the supervisor has died",
+        hint="run the command again: services that run are taken over; `thedata logs supervisor` may say why",
+    )
 
 
 async def find_supervisor(layout: Layout) -> SupervisorClient | None:
