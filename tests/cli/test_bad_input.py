@@ -79,6 +79,28 @@ def command_lines() -> list[str]:
     return [" ".join(process.info["cmdline"] or ()) for process in psutil.process_iter(["cmdline"])]
 
 
+@pytest.mark.parametrize("engine", ["questdb", "clickhouse"])
+@pytest.mark.parametrize("format_", ["csv", "parquet"])
+def test_a_reader_that_leaves_is_no_error_and_a_full_disk_is_told(flights: Path, engine: str, format_: str) -> None:
+    numbers = {"questdb": "select x from long_sequence(9000000)", "clickhouse": "select number from numbers(9000000)"}
+    command = [sys.executable, "-m", "thedata_cli", "query", engine, numbers[engine], "--format", format_]
+    with subprocess.Popen(command, cwd=flights, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as query:
+        assert query.stdout
+        assert query.stderr
+        query.stdout.buffer.read(1)
+        query.stdout.close()
+        assert query.stderr.read() == ""
+    assert query.returncode == 0
+
+    if Path("/dev/full").exists():
+        with Path("/dev/full").open("w") as full:
+            done = subprocess.run(command, cwd=flights, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+        assert (done.returncode, done.stderr.splitlines()[0]) == (
+            1,
+            "error: cannot write the output: No space left on device",
+        )
+
+
 @pytest.mark.parametrize(
     ("closed", "exit_code"), [(".thedata", 1), (".thedata/logs", 1), ("streams", 3), ("secrets/nats_password", 7)]
 )

@@ -9,7 +9,7 @@ import io
 import json
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from decimal import Decimal
 from ipaddress import IPv4Address
 from typing import Any
@@ -162,7 +162,7 @@ def test_rows_are_written_while_the_query_runs() -> None:
 
 
 def test_parquet_is_passed_through() -> None:
-    async def chunks() -> AsyncIterator[bytes]:
+    async def chunks() -> AsyncGenerator[bytes, None]:
         yield b"PAR1"
         yield b"\x00PAR1"
 

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import errno
 import functools
 import inspect
 import os
 import sys
 import typing
 from collections.abc import Callable
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from thedata_cli.cli.options import Format
 from thedata_cli.errors import ExitCode, TheDataError
+
+if TYPE_CHECKING:
+    from thedata_cli.output.console import Show
+
+_NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_MAKE_ROOM = "free disk space, then run it again"
 
 _SHARED_OPTIONS: dict[str, Any] = {
     "quiet": Annotated[bool, typer.Option("--quiet", "-q", help="Print results and errors only.")],
@@ -94,9 +101,18 @@ def _run(
     except Exception as error:
         if is_debug:
             raise
-        show.unexpected(error)
+        _tell_other(show, error)
         return ExitCode.FAILED
     return result if isinstance(result, ExitCode) else ExitCode.OK
+
+
+def _tell_other(show: Show, error: Exception) -> None:
+    """Tell an error that no part of the product has turned into one of its own."""
+    if isinstance(error, OSError) and error.errno in _NO_SPACE:
+        show.error(TheDataError(f"cannot write {error.filename or 'the output'}: {error.strerror}", hint=_MAKE_ROOM))
+        _forget_stdout()
+    else:
+        show.unexpected(error)
 
 
 def _forget_stdout() -> None:

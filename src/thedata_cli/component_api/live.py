@@ -281,5 +281,5 @@ class CanQuery(Protocol):
 class CanExportParquet(Protocol):
     """Lets the engine itself write Parquet."""
 
-    def export_parquet(self, sql: str) -> AsyncIterator[bytes]:
+    def export_parquet(self, sql: str) -> AsyncGenerator[bytes, None]:
         """Yield the bytes of one Parquet file."""

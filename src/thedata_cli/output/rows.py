@@ -5,8 +5,9 @@ The table for people is in `table.py`; how single values are written is in `valu
 
 from __future__ import annotations
 
+import contextlib
 import re
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncGenerator, Iterator, Sequence
 from typing import Any, BinaryIO, Protocol
 
 from thedata_cli.component_api.live import ResultColumn, ResultStream
@@ -46,7 +47,7 @@ async def write_rows(result: ResultStream, encoder: RowEncoder, sink: BinaryIO) 
     return count
 
 
-async def write_parquet(chunks: AsyncIterator[bytes], sink: BinaryIO) -> int:
+async def write_parquet(chunks: AsyncGenerator[bytes, None], sink: BinaryIO) -> int:
     """Pass the bytes of a Parquet file through.
 
     Returns:
@@ -56,9 +57,10 @@ async def write_parquet(chunks: AsyncIterator[bytes], sink: BinaryIO) -> int:
         BrokenPipeError: The reader of the sink has gone.
     """
     size = 0
-    async for chunk in chunks:
-        size += sink.write(chunk)
-    sink.flush()
+    async with contextlib.aclosing(chunks):
+        async for chunk in chunks:
+            size += sink.write(chunk)
+        sink.flush()
     return size
 
 

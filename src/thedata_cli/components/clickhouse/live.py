@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
@@ -124,7 +124,7 @@ class ClickHouseLive:
                 lines = _Lines(chunks)
                 yield _Rows(await lines.header(), lines)
 
-    async def export_parquet(self, sql: str) -> AsyncIterator[bytes]:
+    async def export_parquet(self, sql: str) -> AsyncGenerator[bytes, None]:
         """Yield the bytes of one Parquet file, written by the engine."""
         parameters = {"default_format": "Parquet"}
         async with self._connection.send(sql, parameters=parameters, timeout_s=STATEMENT_TIMEOUT_S) as answer:

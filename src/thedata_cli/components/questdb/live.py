@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
 from typing import Any
@@ -101,7 +101,7 @@ class QuestDBLive:
         """Run one statement on a connection of its own."""
         return run_query(self._endpoint, sql)
 
-    def export_parquet(self, sql: str) -> AsyncIterator[bytes]:
+    def export_parquet(self, sql: str) -> AsyncGenerator[bytes, None]:
         """Yield the bytes of the Parquet file that the server makes of a query."""
         return export_parquet(self._endpoint, sql)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -132,7 +132,7 @@ def _result_columns(cursor: psycopg.AsyncCursor[Any]) -> list[ResultColumn]:
     ]
 
 
-async def export_parquet(endpoint: Endpoint, sql: str) -> AsyncIterator[bytes]:
+async def export_parquet(endpoint: Endpoint, sql: str) -> AsyncGenerator[bytes, None]:
     """Yield the bytes of the Parquet file that the server makes of a query.
 
     Raises:
