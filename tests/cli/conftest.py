@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -14,7 +14,11 @@ Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
 def thedata(
-    *arguments: str, cwd: Path, stdin: str | None = None, timeout: float = 170, **environment: str
+    *arguments: str,
+    cwd: Path,
+    stdin: str | None = None,
+    timeout: float = 170,
+    environment: Mapping[str, str] | None = None,
 ) -> subprocess.CompletedProcess[str]:
     """Run the program to its end, without a terminal."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith("THEDATA_")}
@@ -27,7 +31,7 @@ def thedata(
         text=True,
         timeout=timeout,
         check=False,
-        env={**clean, **environment},
+        env={**clean, **(environment or {})},
     )
 
 

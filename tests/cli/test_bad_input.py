@@ -41,8 +41,9 @@ def without_rights(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[st
 
 
 def test_without_network_and_cache_the_rest_is_started_applied_and_used(project: Path, tmp_path: Path) -> None:
-    nowhere = {name: "http://127.0.0.1:9" for name in ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy")}
-    done = thedata("up", cwd=project, XDG_CACHE_HOME=str(tmp_path / "empty"), **nowhere)
+    nowhere = "http://127.0.0.1:9"
+    proxies = {"HTTP_PROXY": nowhere, "HTTPS_PROXY": nowhere, "http_proxy": nowhere, "https_proxy": nowhere}
+    done = thedata("up", cwd=project, environment={"XDG_CACHE_HOME": str(tmp_path / "empty"), **proxies})
     assert (done.returncode, done.stdout) == (1, "")
     assert str(tmp_path / "empty" / "thedata" / "questdb") in done.stderr
     assert "created clickhouse/table/airports" in done.stderr
@@ -84,12 +85,12 @@ def command_lines() -> list[str]:
 def test_a_reader_that_leaves_is_no_error_and_a_full_disk_is_told(flights: Path, engine: str, format_: str) -> None:
     numbers = {"questdb": "select x from long_sequence(9000000)", "clickhouse": "select number from numbers(9000000)"}
     command = [sys.executable, "-m", "thedata_cli", "query", engine, numbers[engine], "--format", format_]
-    with subprocess.Popen(command, cwd=flights, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as query:
+    with subprocess.Popen(command, cwd=flights, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as query:
         assert query.stdout
         assert query.stderr
-        query.stdout.buffer.read(1)
+        query.stdout.read(1)
         query.stdout.close()
-        assert query.stderr.read() == ""
+        assert query.stderr.read() == b""
     assert query.returncode == 0
 
     if Path("/dev/full").exists():
