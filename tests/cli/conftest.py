@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -39,8 +40,8 @@ def thedata(
 def run(tmp_path: Path) -> Run:
     """Run the program in an empty directory."""
 
-    def _run(*arguments: str, cwd: Path = tmp_path, **options: str) -> subprocess.CompletedProcess[str]:
-        return thedata(*arguments, cwd=cwd, **options)  # type: ignore[arg-type]
+    def _run(*arguments: str, cwd: Path = tmp_path, **options: Any) -> subprocess.CompletedProcess[str]:
+        return thedata(*arguments, cwd=cwd, **options)
 
     return _run
 

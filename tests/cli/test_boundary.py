@@ -133,7 +133,7 @@ def test_debug_shows_the_traceback(run: Run, broken: Path) -> None:
 
 @pytest.mark.parametrize("arguments", [["upp", "-o", "json"], ["up", "--nope", "--output=json"], ["up", "--nope"]])
 def test_a_command_line_that_cannot_be_read_is_told_as_json_too(run: Run, arguments: list[str]) -> None:
-    done = run(*arguments, THEDATA_OUTPUT="json")
+    done = run(*arguments, environment={"THEDATA_OUTPUT": "json"})
     assert (done.returncode, done.stdout) == (2, "")
     assert json.loads(done.stderr)["error"]["code"] == "usage"
 
