@@ -430,10 +430,7 @@ CASES: list[tuple[str, Files, list[str]]] = [
     (
         "no component at all",
         {"thedata.yaml": "name: flights\ncomponents: {}\n"},
-        [
-            "thedata.yaml:2:13: components: the project has no component; "
-            "name at least one: nats, questdb, clickhouse, materialize"
-        ],
+        ["thedata.yaml:2:13: components: the project has no component; name at least one: nats, questdb, clickhouse"],
     ),
     (
         "settings that are no mapping",

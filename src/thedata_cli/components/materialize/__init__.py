@@ -1,1 +1,0 @@
-"""Materialize, the streaming SQL engine."""
