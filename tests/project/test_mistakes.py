@@ -430,7 +430,10 @@ CASES: list[tuple[str, Files, list[str]]] = [
     (
         "no component at all",
         {"thedata.yaml": "name: flights\ncomponents: {}\n"},
-        ["thedata.yaml:2:13: components: the project has no component; name at least one: nats, questdb, clickhouse"],
+        [
+            "thedata.yaml:2:13: components: the project has no component; "
+            "name at least one: nats, questdb, clickhouse, materialize"
+        ],
     ),
     (
         "settings that are no mapping",

@@ -66,7 +66,7 @@ def install_plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[
 
 
 def test_ours_come_first() -> None:
-    assert component_keys()[:4] == ("nats", "questdb", "clickhouse", "worker")
+    assert component_keys()[:5] == ("nats", "questdb", "clickhouse", "materialize", "worker")
     for key in component_keys():
         assert component_class(key).key == key
 

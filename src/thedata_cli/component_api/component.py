@@ -17,6 +17,7 @@ from thedata_cli.component_api.embedded import EmbeddedProcess, Installation, Pl
 from thedata_cli.component_api.endpoints import Endpoint, SecretSpec
 from thedata_cli.component_api.live import LiveComponent
 from thedata_cli.component_api.routes import Route
+from thedata_cli.component_api.sql_files import SqlDeclaration
 from thedata_cli.errors import Problem
 from thedata_cli.health import CheckResult
 from thedata_cli.plan.changes import ResourceKind
@@ -61,6 +62,9 @@ class Component(Model, ABC):
     """Directory of the project → models of the files in it. Where components share a directory (`tables/`), each model
     has a field `engine: Literal[<key>]` that tells them apart; where one component has several models for a directory,
     a field `kind: Literal[…]` does, and the model whose `kind` has a default is meant when the file names none."""
+
+    sql_files: ClassVar[Mapping[str, type[SqlDeclaration]]] = {}
+    """Directory of the project → model of the SQL files in it, one statement each; no directory of `declarations`."""
 
     kinds: ClassVar[Sequence[ResourceKind]] = ()
 

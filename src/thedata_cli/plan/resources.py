@@ -53,6 +53,7 @@ class Resource:
         is_rebuilt_with_dependencies: Whether it breaks, and must be created anew, when a dependency is replaced.
         position: Where the project declares it; None for an observed one.
         managed_by: Name of the project that created it, empty for a foreign one; on a declared one, whose mark it gets.
+        statement: The statement that creates it, where the project's file is that statement; not compared.
         positions: Where single values stand, by dotted key path of the file; for what only the server can find wrong.
     """
 
@@ -63,6 +64,7 @@ class Resource:
     is_rebuilt_with_dependencies: bool = False
     position: SourcePosition | None = None
     managed_by: str = ""
+    statement: str = field(default="", compare=False, repr=False)
     positions: Mapping[str, SourcePosition] = field(default_factory=dict, compare=False, repr=False)
 
 

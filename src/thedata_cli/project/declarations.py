@@ -68,6 +68,10 @@ class Declarations:
             self._by_component.setdefault(component, []).append(declared)
         return first
 
+    def append(self, component: str, declared: AnyDeclared) -> None:
+        """Add a declaration whose component itself looks after names."""
+        self._by_component.setdefault(component, []).append(declared)
+
     def add_broken(self, directory: str, component: str, name: str) -> None:
         """Remember that a file is broken that seems to declare a name."""
         self._broken.setdefault((component, directory), set()).add(name)

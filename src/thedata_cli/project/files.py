@@ -23,13 +23,22 @@ def suffixes_of(directory: str) -> tuple[str, ...]:
     return SUFFIXES.get(directory, (".yaml",))
 
 
-def list_files(root: Path, directory: str, problems: list[Problem]) -> list[Path]:
+def list_files(
+    root: Path, directory: str, problems: list[Problem], suffixes: Collection[str] | None = None
+) -> list[Path]:
     """Return the files to read in one directory and below it, relative to the project, sorted.
 
     Reports files whose ending is nearly right, which would otherwise be ignored in silence.
+
+    Args:
+        root: Root of the project.
+        directory: Name of the directory.
+        problems: Gets the mistakes.
+        suffixes: Endings of the files that are read; None for those that the directory's name stands for.
     """
     found: list[Path] = []
-    suffixes = suffixes_of(directory)
+    if suffixes is None:
+        suffixes = suffixes_of(directory)
     for file in _walk(root, directory, problems):
         if file.suffix in suffixes:
             found.append(file)

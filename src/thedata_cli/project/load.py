@@ -20,6 +20,8 @@ from thedata_cli.project.nodes import Document
 from thedata_cli.project.pipelines import TABLES, References, read_pipelines
 from thedata_cli.project.queries import NamedQuery, read_query
 from thedata_cli.project.registry import WORKER, component_class, component_keys
+from thedata_cli.project.sql_files import SUFFIXES as SQL_SUFFIXES
+from thedata_cli.project.sql_files import read_sql_files, sql_directories
 from thedata_cli.project.suggestions import either, suggest
 from thedata_cli.project.validation import validate
 
@@ -105,8 +107,13 @@ class _Loader:
         candidates = candidates_by_directory(root.classes)
         for name in candidates:
             self._files.setdefault(name, list_files(self._directory, name, self._problems))
+        of_sql = sql_directories(root.classes)
+        for name in of_sql:
+            self._files[name] = list_files(self._directory, name, self._problems, SQL_SUFFIXES)
         self._report_unread(root)
         declarations = read_declarations(self._directory, self._files, candidates, self._problems)
+        for name, (component, model) in of_sql.items():
+            read_sql_files(self._directory, self._files[name], component, model, declarations, self._problems)
         self._check_contract_references(declarations, contracts, broken_contracts)
         engines = tuple(key for key, component in root.classes.items() if TABLES in component.declarations)
         references = References(declarations, contracts, broken_contracts, tuple(root.classes), engines)
@@ -250,9 +257,9 @@ def _absent_readers(directories: Collection[str], present: Collection[str]) -> d
         if key in present:
             continue
         try:
-            read = component_class(key).declarations
+            component = component_class(key)
         except MissingDependencyError:
             continue
-        for name in read.keys() & set(directories):
+        for name in (component.declarations.keys() | component.sql_files.keys()) & set(directories):
             readers.setdefault(name, []).append(key)
     return readers

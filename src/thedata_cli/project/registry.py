@@ -18,6 +18,7 @@ _OURS = {
     "nats": "thedata_cli.components.nats.component:NatsComponent",
     "questdb": "thedata_cli.components.questdb.component:QuestDBComponent",
     "clickhouse": "thedata_cli.components.clickhouse.component:ClickHouseComponent",
+    "materialize": "thedata_cli.components.materialize.component:MaterializeComponent",
     WORKER: "thedata_cli.components.worker.component:WorkerComponent",
 }
 

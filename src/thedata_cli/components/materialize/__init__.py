@@ -1,0 +1,1 @@
+"""Materialize, the streaming SQL engine."""

@@ -1,0 +1,224 @@
+"""Makes the plan of a view, with the backend as judge of what its SQL means."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+from sqlglot import exp, parse_one
+from sqlglot.errors import SqlglotError
+
+from thedata_cli.components.materialize.emulator.catalog import Catalog, CatalogObject
+from thedata_cli.components.materialize.emulator.incremental.grouped import GroupReader, read_grouping
+from thedata_cli.components.materialize.emulator.incremental.plan import FirstPlan, GroupedPlan, Plan
+from thedata_cli.components.materialize.emulator.incremental.sources import (
+    Leaf,
+    NotIncremental,
+    check_linear,
+    expand,
+    restored,
+    to_sql,
+)
+from thedata_cli.components.materialize.emulator.statements import MATERIALIZED_VIEW
+from thedata_cli.components.materialize.emulator.storage import DIFF
+
+if TYPE_CHECKING:
+    from psycopg import AsyncConnection
+
+_PROBE = "mz_emulator.mz_probe"
+
+
+async def make_plan(connection: AsyncConnection[Any], catalog: Catalog, view: CatalogObject) -> Plan | None:
+    """Return the plan of a materialized view; None if its structure allows none."""
+    if view.definition.get("reads_time") or DIFF in view.columns:
+        return None
+    try:
+        async with connection.transaction(force_rollback=True):
+            await connection.execute("SET LOCAL search_path = mz_catalog")
+            return await _plan(connection, catalog, view)
+    except (NotIncremental, SqlglotError, psycopg.Error):
+        return None
+
+
+async def _plan(connection: AsyncConnection[Any], catalog: Catalog, view: CatalogObject) -> Plan:
+    tree, leaves = await read_view(connection, catalog, view)
+    if any(DIFF in leaf.object.columns for leaf in leaves):
+        raise NotIncremental(f"a column is named {DIFF}")
+    return await _Planner(connection, view, leaves).plan(tree)
+
+
+async def read_view(
+    connection: AsyncConnection[Any], catalog: Catalog, view: CatalogObject
+) -> tuple[exp.Expr, list[Leaf]]:
+    """Return a view's query down to the collections that it reads; the search path must be `mz_catalog`.
+
+    Raises:
+        NotIncremental: It is not understood.
+    """
+    texts: dict[str, str] = {}
+    for one in [view, *_views_below(catalog, view)]:
+        relation = one.stored_as("_def") if one.kind == MATERIALIZED_VIEW else one.qualified
+        texts[one.id] = await _checked_text(connection, relation)
+    by_name = {
+        (("mz_emulator", one.id) if one.is_temporary else (one.schema_name, one.name)): one
+        for one in catalog.objects.values()
+        if one.relation is not None
+    }
+    leaves: list[Leaf] = []
+    tree = expand(texts[view.id], lambda schema, name: by_name.get((schema, name)), texts.__getitem__, leaves)
+    return tree, leaves
+
+
+def _views_below(catalog: Catalog, view: CatalogObject) -> list[CatalogObject]:
+    found: dict[str, CatalogObject] = {}
+    waiting = list(view.references)
+    while waiting:
+        one = catalog.objects.get(waiting.pop())
+        if one is not None and one.kind == "view" and one.id not in found:
+            found[one.id] = one
+            waiting += one.references
+    return list(found.values())
+
+
+async def _checked_text(connection: AsyncConnection[Any], relation: str) -> str:
+    """Return a view's query, if writing what was read of it gives the same view."""
+    text = await _definition(connection, relation)
+    written = to_sql(parse_one(text, dialect="postgres"))
+    await connection.execute(f"CREATE VIEW {_PROBE} AS {written}".encode())
+    again = await _definition(connection, _PROBE)
+    await connection.execute(f"DROP VIEW {_PROBE}".encode())
+    if again != text:
+        raise NotIncremental("the query is not understood")
+    return text
+
+
+async def _definition(connection: AsyncConnection[Any], relation: str) -> str:
+    row = await (await connection.execute("SELECT pg_get_viewdef(%s::regclass)", [relation])).fetchone()
+    return str(row[0]).strip().removesuffix(";") if row else ""
+
+
+class _Planner:
+    """The plan of one view."""
+
+    def __init__(self, connection: AsyncConnection[Any], view: CatalogObject, leaves: list[Leaf]) -> None:
+        self._connection = connection
+        self._view = view
+        self._leaves = leaves
+
+    async def plan(self, tree: exp.Expr) -> Plan:
+        if isinstance(tree, exp.Union):
+            return Plan(self._view, tree, self._leaves)
+        if not isinstance(tree, exp.Select):
+            raise NotIncremental(type(tree).__name__)
+        for word in ("limit", "offset", "with", "with_", "windows"):
+            if tree.args.get(word):
+                raise NotIncremental(word)
+        distinct = tree.args.get("distinct")
+        if distinct is not None and distinct.args.get("on") is not None:
+            return await self._first(tree)
+        tree.set("order", None)
+        keys = read_grouping(tree)
+        if keys is None:
+            check_linear(tree)
+            return Plan(self._view, tree, self._leaves)
+        return await self._grouped(tree, keys)
+
+    async def _first(self, tree: exp.Select) -> Plan:
+        on = tree.args["distinct"].args["on"]
+        keys = [one.unnest() for one in (on.expressions if isinstance(on, exp.Tuple) else [on.unnest()])]
+        ordered = tree.args["order"].expressions if tree.args.get("order") else []
+        rest = [one for one in ordered if one.this.unnest() not in keys]
+        body = _bare_body(tree)
+        names = [(f"mz_k{at}", key) for at, key in enumerate(keys)]
+        names += [(f"mz_o{at}", one.this) for at, one in enumerate(rest)]
+        names += [
+            (f"mz_c{at}", one.this if isinstance(one, exp.Alias) else one) for at, one in enumerate(tree.expressions)
+        ]
+        body.set("expressions", [exp.alias_(node.copy(), name) for name, node in names])
+        order = [f"mz_o{at}{_direction(one)}" for at, one in enumerate(rest)]
+        check_linear(body)
+        return FirstPlan(self._view, body, self._leaves, True, keys=len(keys), order=order)
+
+    async def _grouped(self, tree: exp.Select, keys: list[exp.Expr]) -> Plan:
+        probe = _bare_body(tree)
+        types = await self._aggregate_types(tree, probe, keys)
+        reader = GroupReader(keys, types, await self._aggregate_names())
+        outputs = [to_sql(reader.over_groups(one)) for one in tree.expressions]
+        having = tree.args.get("having")
+        condition = to_sql(reader.over_groups(having.this)) if having else None
+        body = _bare_body(tree)
+        columns = [exp.alias_(key.copy(), f"mz_k{at}") for at, key in enumerate(keys)]
+        inputs = _Inputs()
+        partials = {name: (inputs.named(sql), merge) for name, (sql, merge) in reader.aggregates.partials.items()}
+        columns += [exp.alias_(parse_one(sql, dialect="postgres"), name) for sql, name in inputs.names.items()]
+        body.set("expressions", columns or [exp.alias_(exp.Literal.number(1), "mz_one")])
+        check_linear(body)
+        aggregates = reader.aggregates
+        aggregates.partials = partials
+        is_global = not keys
+        return GroupedPlan(
+            self._view, body, self._leaves, aggregates.only_grows,
+            aggregates=aggregates, outputs=outputs, having=condition, is_global=is_global,
+        )  # fmt: skip
+
+    async def _aggregate_types(self, tree: exp.Select, probe: exp.Select, keys: list[exp.Expr]) -> Any:
+        """Ask the backend for the type of each aggregate of the query."""
+        having = tree.args.get("having")
+        scopes = [*tree.expressions, *([having.this] if having else [])]
+        calls: dict[str, str] = {}
+        for scope in scopes:
+            for call in scope.find_all(exp.AggFunc):
+                whole = call.parent if isinstance(call.parent, exp.Filter) else call
+                calls.setdefault(to_sql(whole), f"mz_a{len(calls)}")
+        if not calls:
+            return lambda _sql: ("text", False)
+        probe.set("expressions", [exp.alias_(parse_one(sql, dialect="postgres"), name) for sql, name in calls.items()])
+        if keys:
+            probe.set("group", exp.Group(expressions=[key.copy() for key in keys]))
+        sql = to_sql(restored(probe, self._leaves))
+        await self._connection.execute(f"CREATE VIEW {_PROBE} AS {sql}".encode())
+        cursor = await self._connection.execute(_TYPES, [_PROBE])
+        found = {row[0]: (row[1], row[2]) for row in await cursor.fetchall()}
+        await self._connection.execute(f"DROP VIEW {_PROBE}".encode())
+        return lambda text: found[calls[text]]
+
+    async def _aggregate_names(self) -> set[str]:
+        cursor = await self._connection.execute("SELECT DISTINCT proname::text FROM pg_proc WHERE prokind <> 'f'")
+        return {row[0] for row in await cursor.fetchall()}
+
+
+class _Inputs:
+    """The arguments of aggregates, as columns of the rows that are grouped."""
+
+    def __init__(self) -> None:
+        self.names: dict[str, str] = {}
+
+    def named(self, aggregate: str) -> str:
+        """Exchange the columns of the query in an aggregate for the columns of its rows."""
+        tree = parse_one(aggregate.replace("{w}", "mz_w_here"), dialect="postgres")
+        for column in list(tree.find_all(exp.Column)):
+            if column.name == "mz_w_here":
+                continue
+            name = self.names.setdefault(to_sql(column), f"mz_i{len(self.names)}")
+            column.replace(exp.column(name))
+        return to_sql(tree).replace("mz_w_here", "{w}")
+
+
+def _bare_body(tree: exp.Select) -> exp.Select:
+    """Return FROM and WHERE of a SELECT, to be given other columns."""
+    body = tree.copy()
+    for word in ("distinct", "group", "having", "order"):
+        body.set(word, None)
+    return body
+
+
+def _direction(one: exp.Ordered) -> str:
+    # In SQL of PostgreSQL, nulls come last when ascending and first when descending, unless the text says otherwise.
+    nulls = " NULLS FIRST" if one.args.get("nulls_first") else " NULLS LAST"
+    return (" DESC" if one.args.get("desc") else " ASC") + nulls
+
+
+_TYPES = """
+SELECT attname::text, format_type(atttypid, NULL), atttypid IN ('float4'::regtype, 'float8'::regtype)
+FROM pg_attribute WHERE attrelid = %s::regclass AND attnum > 0
+"""

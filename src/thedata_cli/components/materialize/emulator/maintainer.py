@@ -1,0 +1,249 @@
+"""Keeps materialized views up to date: one tick after another, each at one timestamp and in one transaction.
+
+A tick gives a time to what clients committed, computes every view that reads something that changed, and logs what
+changed in it. Definitions change inside a tick too, so that each of them happens at a time. All of a tick sees one
+snapshot of the backend, taken at a moment when no webhook request is half written.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from thedata_cli.components.materialize.emulator import storage
+from thedata_cli.components.materialize.emulator.catalog import Catalog, CatalogObject
+from thedata_cli.components.materialize.emulator.clock import Clock
+from thedata_cli.components.materialize.emulator.errors import EmulatorError, describe
+from thedata_cli.components.materialize.emulator.refresh import Refresher
+from thedata_cli.components.materialize.emulator.removal import remove_orphans
+from thedata_cli.components.materialize.emulator.statements import MATERIALIZED_VIEW
+
+if TYPE_CHECKING:
+    from psycopg import AsyncConnection
+
+Result = TypeVar("Result")
+Definition = Callable[["AsyncConnection[Any]", int], Awaitable[Result]]
+
+_INTERVAL_S = 0.1
+_INTERVAL_WAITED_FOR_S = 0.02
+_IDLE_S = 1.0
+_TRIM_S = 5.0
+
+
+class Maintainer:
+    """The only writer of materialized views, logs and definitions."""
+
+    def __init__(
+        self, connection: AsyncConnection[Any], catalog: Catalog, frontier: int, log: Callable[[str], None]
+    ) -> None:
+        self._connection = connection
+        self._catalog = catalog
+        self._log = log
+        self._refresher = Refresher(connection, catalog, log)
+        self.clock = Clock(frontier)
+        self.frontier = frontier
+        """The time up to which everything is computed."""
+        self.webhook_lock = asyncio.Lock()
+        """Held while rows of webhooks are written, and while a tick takes its snapshot."""
+        self._tick_lock = asyncio.Lock()
+        self._tables_written = True
+        self._received: set[str] = set()
+        self._wake = asyncio.Event()
+        self._waiters = 0
+        self._done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._holds: dict[int, tuple[str, int]] = {}
+        self._hold_numbers = itertools.count()
+        self._trimmed_at = time.monotonic()
+        self._last_tick_s = 0.0
+
+    def note_table_write(self) -> None:
+        """Tell that a client may have changed tables."""
+        self._tables_written = True
+        self._wake.set()
+
+    def note_webhook(self, object_id: str) -> None:
+        """Tell that a webhook source has new rows."""
+        self._received.add(object_id)
+        self._wake.set()
+
+    def recompute(self, view_ids: Collection[str]) -> None:
+        """Have views computed in full by the next tick."""
+        self._refresher.recompute_next.update(view_ids)
+        if view_ids:
+            self.note_table_write()
+
+    def forget_plans(self) -> None:
+        """Have every view computed in full once: names in the plans have changed."""
+        self._refresher.forget_plans()
+
+    @property
+    def _is_dirty(self) -> bool:
+        return bool(self._received) or self._tables_written
+
+    async def run(self) -> None:
+        """Tick as long as the process lives."""
+        while True:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._wake.wait(), _IDLE_S)
+            self._wake.clear()
+            started = time.monotonic()
+            try:
+                await self.tick()
+            except Exception as error:
+                self._log(f"a tick failed: {describe(error)}")
+                self._tables_written = True
+                self._received.update(one.id for one in self._catalog.objects.values() if one.is_webhook)
+            pause = _INTERVAL_WAITED_FOR_S if self._waiters else _INTERVAL_S
+            await asyncio.sleep(max(0.0, max(pause, self._last_tick_s) - (time.monotonic() - started)))
+
+    async def define(self, definition: Definition[Result]) -> Result:
+        """Run a change of definitions at the end of a tick of its own.
+
+        Raises:
+            EmulatorError: The definition was refused; nothing is changed then.
+        """
+        result: list[Result] = []
+
+        async def run(connection: AsyncConnection[Any], timestamp: int) -> None:
+            result.append(await definition(connection, timestamp))
+
+        await self.tick(run)
+        return result[0]
+
+    async def tick(self, definition: Definition[None] | None = None) -> None:
+        """Compute everything as of now."""
+        async with self._tick_lock:
+            started = time.monotonic()
+            refused: EmulatorError | None = None
+            timestamp = None if definition else await self._pass_time()
+            if timestamp is None:
+                timestamp, refused = await self._transact(definition)
+            self.frontier = timestamp
+            done, self._done = self._done, asyncio.get_running_loop().create_future()
+            done.set_result(None)
+            self._last_tick_s = time.monotonic() - started
+        if refused:
+            raise refused
+
+    async def _pass_time(self) -> int | None:
+        """Return the time of a tick in which nothing is to be computed; None if something is."""
+        async with self.webhook_lock:
+            if self._has_work():
+                return None
+            self._received, self._tables_written = set(), False
+            return self.clock.next()
+
+    def _has_work(self) -> bool:
+        has_tables = any(one.kind == "table" and not one.is_webhook for one in self._catalog.objects.values())
+        has_readers = any(list(self._catalog.users_of(one)) for one in self._received)
+        return (self._tables_written and has_tables) or has_readers or self._refresher.is_due() or self._is_trim_due()
+
+    def _is_trim_due(self) -> bool:
+        return time.monotonic() - self._trimmed_at > _TRIM_S
+
+    async def _transact(self, definition: Definition[None] | None) -> tuple[int, EmulatorError | None]:
+        refused: EmulatorError | None = None
+        is_trimmed = self._is_trim_due()
+        async with self._connection.transaction():
+            async with self.webhook_lock:
+                timestamp = self.clock.next()
+                await self._connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+                await self._connection.execute("SELECT set_config('mz_emulator.now', %s, true)", [str(timestamp)])
+                # Only now: rows that are written before the snapshot belong to this tick, whoever wrote them when.
+                changed, self._received = self._received, set()
+                tables_written, self._tables_written = self._tables_written, False
+            if tables_written:
+                changed |= await self._stamp_tables(timestamp)
+            await self._refresher.refresh(self.frontier, timestamp, changed)
+            if is_trimmed:
+                await self._trim(timestamp)
+            await self._connection.execute("UPDATE mz_emulator.instance SET frontier = %s", [timestamp])
+            if definition:
+                try:
+                    async with self._connection.transaction():
+                        await definition(self._connection, timestamp)
+                except EmulatorError as error:
+                    refused = error
+        if definition or self._refresher.take_catalog_change():
+            await self._catalog.load(self._connection)
+        return timestamp, refused
+
+    async def _stamp_tables(self, timestamp: int) -> set[str]:
+        changed = set()
+        for one in self._catalog.objects.values():
+            if one.kind == "table" and not one.is_webhook:
+                cursor = await self._connection.execute(storage.stamp_pending(one, timestamp))
+                if cursor.rowcount:
+                    changed.add(one.id)
+        return changed
+
+    async def _trim(self, timestamp: int) -> None:
+        self._trimmed_at = time.monotonic()
+        for one in self._catalog.objects.values():
+            if one.is_collection and not one.is_webhook:
+                bound = min(
+                    [timestamp - one.retention_ms, *(at for held, at in self._holds.values() if held == one.id)]
+                )
+                await self._connection.execute(
+                    f"DELETE FROM {one.stored_as('_log')} WHERE {storage.TIMESTAMP} <= {bound}"
+                )
+        await remove_orphans(self._connection, set(self._catalog.objects))
+
+    async def next_tick(self) -> None:
+        """Wait until a tick ends."""
+        await asyncio.shield(self._done)
+
+    async def catch_up(self) -> int:
+        """Wait until all that was committed before this call is computed, and return the time of that."""
+        if self._is_dirty or self._tick_lock.locked():
+            with self._waiting():
+                started_after = self.clock.next()
+                while self.frontier < started_after:
+                    self._wake.set()
+                    await self.next_tick()
+        return self.frontier
+
+    @contextlib.contextmanager
+    def _waiting(self) -> Iterator[None]:
+        self._waiters += 1
+        try:
+            yield
+        finally:
+            self._waiters -= 1
+
+    def needs_to_catch_up(self, words: Collection[str]) -> bool:
+        """Whether a query with these words may read something that is not computed yet."""
+        if not self._is_dirty and not self._tick_lock.locked():
+            return False
+        return any(
+            one.name.lower() in words
+            for one in self._catalog.objects.values()
+            if one.kind == MATERIALIZED_VIEW or (one.kind == "view" and self._reads_materialized(one))
+        )
+
+    def _reads_materialized(self, view: CatalogObject) -> bool:
+        return any(
+            self._catalog.objects[one].kind == MATERIALIZED_VIEW for one in self._catalog.collections_below(view.id)
+        )
+
+    def oldest_readable(self, one: CatalogObject) -> int:
+        """Return the earliest time as of which an object can be read."""
+        return max(one.created_ms, self.frontier - one.retention_ms)
+
+    @contextlib.asynccontextmanager
+    async def hold(self, one: CatalogObject, after: int) -> AsyncIterator[Callable[[int], None]]:
+        """Keep the changes of an object after a time; the caller moves that time on."""
+        key = next(self._hold_numbers)
+        self._holds[key] = (one.id, after)
+
+        def move(to: int) -> None:
+            self._holds[key] = (one.id, to)
+
+        try:
+            yield move
+        finally:
+            del self._holds[key]

@@ -1,0 +1,171 @@
+"""Computes the materialized views that a tick touches, and keeps one that fails from stopping the others."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+
+from thedata_cli.components.materialize.emulator import storage
+from thedata_cli.components.materialize.emulator.catalog import Catalog, CatalogObject
+from thedata_cli.components.materialize.emulator.errors import INTERNAL_ERROR, EmulatorError
+
+if TYPE_CHECKING:
+    from psycopg import AsyncConnection
+
+    from thedata_cli.components.materialize.emulator.incremental.plan import Plan
+
+_TIME_INTERVAL_S = 0.5
+_TIME_SHARE = 10
+
+
+class Refresher:
+    """The part of a tick that computes views."""
+
+    def __init__(self, connection: AsyncConnection[Any], catalog: Catalog, log: Callable[[str], None]) -> None:
+        self._connection = connection
+        self._catalog = catalog
+        self._log = log
+        self._next_by_time: dict[str, float] = {}
+        self._catalog_changed = False
+        self.recompute_next: set[str] = set()
+        self._plans: dict[str, Plan | None] = {}
+        self._faults = {
+            one.id: EmulatorError(INTERNAL_ERROR, one.error, one.error_detail)
+            for one in catalog.objects.values()
+            if one.error is not None
+        }
+
+    def is_due(self) -> bool:
+        """Whether a view must be computed although nothing that it reads changed."""
+        return bool(self.recompute_next) or any(self._is_view_due(one) for one in self._catalog.materialized_views())
+
+    def _is_view_due(self, view: CatalogObject) -> bool:
+        return bool(view.definition.get("reads_time")) and time.monotonic() >= self._next_by_time.get(view.id, 0.0)
+
+    def take_catalog_change(self) -> bool:
+        """Whether an error of a view came or went since the last call."""
+        changed, self._catalog_changed = self._catalog_changed, False
+        return changed
+
+    async def refresh(self, after: int, timestamp: int, changed: set[str]) -> None:
+        """Compute what reads a changed object, in order; adds what changed thereby to `changed`."""
+        self._faults = {key: fault for key, fault in self._faults.items() if key in self._catalog.objects}
+        for view in self._catalog.materialized_views():
+            is_asked_for = view.id in self.recompute_next
+            if is_asked_for or changed & self._catalog.collections_below(view.id) or self._is_view_due(view):
+                started = time.monotonic()
+                if await self._refresh_view(view, after, timestamp, changed):
+                    changed.add(view.id)
+                self.recompute_next.discard(view.id)
+                spent = time.monotonic() - started
+                self._next_by_time[view.id] = time.monotonic() + max(_TIME_INTERVAL_S, _TIME_SHARE * spent)
+
+    async def _refresh_view(self, view: CatalogObject, after: int, timestamp: int, changed: set[str]) -> bool:
+        below = self._catalog.collections_below(view.id)
+        inherited = next((self._faults[one] for one in below if one in self._faults), None)
+        if inherited is not None:
+            return await self._poison(view, inherited)
+        if view.error is not None and self._is_hopeless(view):
+            return False
+        try:
+            async with self._connection.transaction():
+                logged = await self._log_changes(view, after, timestamp, changed)
+                if logged:
+                    remove, add = storage.apply_log(view, timestamp)
+                    await self._connection.execute(remove)
+                    await self._connection.execute(add)
+                if view.error is not None:
+                    await self._recover(view)
+        except psycopg.Error as error:
+            fault = evaluation_error(error)
+            if view.error != fault.message and not fault.detail:
+                fault.detail = await self._offender(view, error, after, timestamp)
+            return await self._poison(view, fault)
+        return logged or view.error is not None
+
+    def _is_hopeless(self, view: CatalogObject) -> bool:
+        """Whether what a view fails on cannot go: nothing is ever removed from webhook sources."""
+        below = [self._catalog.objects[one] for one in self._catalog.collections_below(view.id)]
+        asked_for = view.id in self.recompute_next or view.definition.get("reads_time")
+        return not asked_for and all(one.is_webhook for one in below)
+
+    async def _log_changes(self, view: CatalogObject, after: int, timestamp: int, changed: set[str]) -> bool:
+        plan = self._plans.get(view.id)
+        if plan is not None and view.id not in self.recompute_next and view.error is None:
+            moving = frozenset(changed & plan.read())
+            sql = plan.delta(moving, after, timestamp)
+            if sql and not (plan.only_grows and await self._has_removals(moving, after)):
+                try:
+                    async with self._connection.transaction():
+                        return bool((await self._connection.execute(sql.encode())).rowcount)
+                except psycopg.Error as error:
+                    # If the data are at fault, the full computation says so, too; else the plan is.
+                    self._log(f"the changes of {view.full_name} cannot be followed: {error.sqlstate}")
+                    self._plans[view.id] = None
+        logged = bool((await self._connection.execute(storage.recompute(view, timestamp))).rowcount)
+        if view.id not in self._plans:
+            # Reading SQL needs a library that takes a moment to load: not before there is a view to maintain.
+            from thedata_cli.components.materialize.emulator.incremental.planning import make_plan
+
+            self._plans[view.id] = plan = await make_plan(self._connection, self._catalog, view)
+        for sql in plan.rebuild() if plan else ():
+            await self._connection.execute(sql.encode())
+        return logged
+
+    async def _has_removals(self, moving: frozenset[str], after: int) -> bool:
+        for one in [self._catalog.objects[each] for each in moving]:
+            if not one.is_webhook:
+                removals = (
+                    f"SELECT 1 FROM {one.stored_as('_log')} WHERE {storage.TIMESTAMP} > {after} AND "
+                    f"{storage.DIFF} < 0 LIMIT 1"
+                )
+                if await (await self._connection.execute(removals)).fetchone():
+                    return True
+        return False
+
+    def forget_plans(self) -> None:
+        """Make all plans anew when they are needed: names in them may have changed."""
+        self._plans.clear()
+
+    async def _recover(self, view: CatalogObject) -> None:
+        if not view.is_temporary:
+            for sql in storage.publish_view(view.id, view.qualified, view.columns):
+                await self._connection.execute(sql)
+        await self._connection.execute(
+            "UPDATE mz_emulator.objects SET error = NULL, error_detail = NULL WHERE id = %s", [view.id]
+        )
+        self._faults.pop(view.id, None)
+        self._catalog_changed = True
+        self._log(f"materialized view {view.full_name} can be computed again")
+
+    async def _poison(self, view: CatalogObject, fault: EmulatorError) -> bool:
+        if view.error == fault.message:
+            return False
+        self._plans.pop(view.id, None)
+        self._faults[view.id] = fault
+        if not view.is_temporary:
+            await self._connection.execute(storage.poison_view(view.id, view.qualified, view.columns, fault))
+        await self._connection.execute(
+            "UPDATE mz_emulator.objects SET error = %s, error_detail = %s WHERE id = %s",
+            [fault.message, fault.detail, view.id],
+        )
+        self._catalog_changed = True
+        self._log(f"materialized view {view.full_name} cannot be computed: {fault.sqlstate}")
+        return True
+
+    async def _offender(self, view: CatalogObject, error: psycopg.Error, after: int, timestamp: int) -> str | None:
+        if not isinstance(error, psycopg.errors.DataError):
+            return None
+        from thedata_cli.components.materialize.emulator.incremental.offender import find_offender
+
+        since = after if view.error is None else 0
+        return await find_offender(self._connection, self._catalog, view, since, timestamp)
+
+
+def evaluation_error(error: psycopg.Error) -> EmulatorError:
+    """Return the error of a view's rows as Materialize words it."""
+    message = (error.diag.message_primary or str(error)).removeprefix("Evaluation error: ")
+    return EmulatorError(error.sqlstate or INTERNAL_ERROR, f"Evaluation error: {message}", error.diag.message_detail)

@@ -1,0 +1,93 @@
+"""A connected Materialize: observes and changes objects, runs queries, and is examined."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+
+from thedata_cli.component_api.endpoints import Endpoint
+from thedata_cli.component_api.live import ResultStream
+from thedata_cli.components.materialize.checks import check_server
+from thedata_cli.components.materialize.connection import Connection
+from thedata_cli.components.materialize.observed import as_live, read_objects
+from thedata_cli.components.materialize.query import run_query
+from thedata_cli.errors import SourcePosition, StatementRejectedError
+from thedata_cli.health import CheckResult
+from thedata_cli.plan.changes import Step
+from thedata_cli.plan.resources import Resource
+
+
+@asynccontextmanager
+async def connect(endpoint: Endpoint, project: str, *, wanted_version: str) -> AsyncIterator[MaterializeLive]:
+    """Connect, and close at the end.
+
+    Raises:
+        ServiceUnreachableError: On entering, when Materialize does not answer.
+    """
+    connection = Connection(endpoint)
+    try:
+        await connection.server_version()
+        yield MaterializeLive(endpoint, connection, project, wanted_version)
+    finally:
+        await connection.close()
+
+
+class MaterializeLive:
+    """An open connection (`LiveComponent`, `CanQuery`)."""
+
+    def __init__(self, endpoint: Endpoint, connection: Connection, project: str, wanted_version: str) -> None:
+        self._endpoint = endpoint
+        self._connection = connection
+        self._project = project
+        self._wanted_version = wanted_version
+        self._written_at: dict[str, SourcePosition] = {}
+
+    async def version(self) -> str:
+        """Return the version the server reports; the emulator says that it is one."""
+        return await self._connection.server_version()
+
+    async def observe(self) -> Sequence[Resource]:
+        """Return every cluster, and every object of the schema `public`, foreign ones included."""
+        return await read_objects(self._connection, self._project)
+
+    async def normalise(self, desired: Sequence[Resource]) -> Sequence[Resource]:
+        """Return the declared objects with the server's spelling of those that have not changed.
+
+        Raises:
+            InvalidProjectError: Objects need some that the project no longer declares.
+        """
+        self._written_at = {one.statement: one.position for one in desired if one.position}
+        return as_live(desired, await self.observe(), self._project)
+
+    async def execute(self, step: Step) -> None:
+        """Run one statement.
+
+        Raises:
+            StatementRejectedError: The server refuses it; where it stands in a file of the project, with file and line.
+        """
+        try:
+            await self._connection.execute(step.call)
+        except StatementRejectedError as error:
+            begin = self._written_at.get(step.call)
+            if begin is None:
+                raise
+            raise StatementRejectedError(
+                f"{_place_in_file(begin, error)}: {error.message}",
+                hint=error.hint, detail=error.detail, line=error.line, column=error.column,
+            ) from error  # fmt: skip
+
+    async def check(self) -> Sequence[CheckResult]:
+        """Return the doctor's findings."""
+        return await check_server(self._connection, self._wanted_version)
+
+    def query(self, sql: str) -> AbstractAsyncContextManager[ResultStream]:
+        """Run one statement on a connection of its own."""
+        return run_query(self._endpoint, sql)
+
+
+def _place_in_file(begin: SourcePosition, error: StatementRejectedError) -> SourcePosition:
+    """Return where in the file the place inside the statement is; the statement's when the server names none."""
+    if not error.line:
+        return begin
+    column = error.column + begin.column - 1 if error.line == 1 else error.column
+    return SourcePosition(begin.file, begin.line + error.line - 1, column)
