@@ -16,13 +16,13 @@ import psycopg
 import pytest
 from tests.components.materialize.emulator.lab import Lab, eventually
 
-from thedata_cli.components.materialize.emulator.postgres import programs
+from thedata_cli.components.materialize.emulator.postgres_programs import programs
 
 pytestmark = pytest.mark.live
 
 
 def psql(lab: Lab, *arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
-    command = [str(programs() / "psql"), "-X", "-v", "ON_ERROR_STOP=1", lab.emulator.conninfo, *arguments]
+    command = [str(programs(account=None) / "psql"), "-X", "-v", "ON_ERROR_STOP=1", lab.emulator.conninfo, *arguments]
     environment = os.environ | {"PGOPTIONS": f"--search_path={lab.schema}"}
     return subprocess.run(
         command, input=stdin, env=environment, capture_output=True, text=True, timeout=60, check=False

