@@ -34,7 +34,7 @@ def route_to(
         stream=ResourceId("nats", "stream", stream),
         subject="",
         contract=READINGS,
-        table=ResourceId(engine, "table", table),
+        target=ResourceId(engine, "table", table),
         dead_letter_stream="dead-letters",
         max_batch=max_batch,
         max_wait_s=max_wait_s,

@@ -57,7 +57,7 @@ class SqliteStore:
 
     @asynccontextmanager
     async def open_writer(self, route: Route) -> AsyncIterator[SqliteWriter]:
-        yield SqliteWriter(self._directory, self._connection, route.table.name)
+        yield SqliteWriter(self._directory, self._connection, route.target.name)
 
 
 class SqliteWriter:

@@ -81,7 +81,7 @@ class EngineUnderTest:
 
     async def create_table(self, route: Route) -> None:
         model = self._table.model_validate(
-            {"engine": self.engine, "name": route.table.name, "contract": READINGS.name}
+            {"engine": self.engine, "name": route.target.name, "contract": READINGS.name}
             | ({"partition_by": "day"} if self.engine == "questdb" else {})
         )
         await create(self._component, self._service, [model], [route])
@@ -117,7 +117,7 @@ class SqliteUnderTest:
     async def create_table(self, route: Route) -> None:
         with closing(sqlite3.connect(self._directory / "store.db")) as connection:
             connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute(f'CREATE TABLE "{route.table.name}" (at, sensor, number, note, _sequence)')
+            connection.execute(f'CREATE TABLE "{route.target.name}" (at, sensor, number, note, _sequence)')
 
     async def numbers(self, table: str) -> list[int]:
         with closing(sqlite3.connect(self._directory / "store.db", timeout=5)) as connection:

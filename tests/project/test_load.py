@@ -41,7 +41,7 @@ def test_each_table_of_a_pipeline_is_a_route(load: Load) -> None:
         }
     )
     routes = project.routes
-    assert [str(route.table) for route in routes] == ["questdb/table/departures", "clickhouse/table/departures"]
+    assert [str(route.target) for route in routes] == ["questdb/table/departures", "clickhouse/table/departures"]
     assert [str(route.position) for route in routes] == [
         "pipelines/departures.yaml:4:10",
         "pipelines/departures.yaml:4:30",

@@ -184,7 +184,7 @@ class Demo:
     async def _count(self, live: LiveStack) -> Sequence[StreamCounts]:
         """Count messages and rows of every stream that a pipeline reads."""
         by_name = {state.name: state for state in await live.with_ability(CanTail).streams()}
-        tables = {route.table: route.stream.name for route in self._project.routes}
+        tables = {route.target: route.stream.name for route in self._project.routes}
         counted = await asyncio.gather(*(_count_rows(live, table) for table in tables))
         rows: dict[str, dict[str, int]] = {}
         for (table, stream), count in zip(tables.items(), counted, strict=True):

@@ -16,7 +16,7 @@ from thedata_cli.component_api.declarations import AnyDeclared, Declaration, Mod
 from thedata_cli.component_api.embedded import EmbeddedProcess, Installation, Placement, Progress
 from thedata_cli.component_api.endpoints import Endpoint, SecretSpec
 from thedata_cli.component_api.live import LiveComponent
-from thedata_cli.component_api.routes import Route
+from thedata_cli.component_api.routes import Route, ViewRoute
 from thedata_cli.component_api.sql_files import SqlDeclaration
 from thedata_cli.errors import Problem
 from thedata_cli.health import CheckResult
@@ -32,13 +32,15 @@ class ProjectView:
         name: Name of the project; the mark of ownership on live resources.
         declared: This component's own declarations, in file order.
         contracts: By name.
-        routes: Every route of every pipeline.
+        routes: Every route from a stream, of every pipeline.
+        view_routes: Every route from a view.
     """
 
     name: str
     declared: Sequence[AnyDeclared]
     contracts: Mapping[str, Contract]
     routes: Sequence[Route] = ()
+    view_routes: Sequence[ViewRoute] = ()
 
 
 class Component(Model, ABC):
@@ -78,6 +80,10 @@ class Component(Model, ABC):
     def wanted_version(self) -> str:
         """The pinned version, else the default."""
         return self.version or self.default_version
+
+    def secrets_for(self, project: ProjectView) -> Sequence[SecretSpec]:  # noqa: ARG002
+        """Return the secrets that it needs in this project; `secrets` unless the project's own files name more."""
+        return self.secrets
 
     def problems(self, project: ProjectView) -> Iterator[Problem]:  # noqa: ARG002
         """Yield mistakes that a model cannot see alone: unknown contracts, columns, duplicate subjects and the like."""

@@ -26,7 +26,7 @@ class Endpoint:
     Attributes:
         host: Name or address, never a URL.
         ports: By the component's own names for them, such as `client`, `monitor`.
-        secrets: By secret name; kept out of `repr`.
+        secrets: Of the project, by name; kept out of `repr`.
     """
 
     host: str

@@ -240,7 +240,7 @@ class CanWrite(Protocol):
     """Takes rows from pipelines."""
 
     def open_writer(self, route: Route) -> AbstractAsyncContextManager[TableWriter]:
-        """Open a writer for the route's table."""
+        """Open a writer for the route's target."""
 
 
 # Queries

@@ -27,7 +27,7 @@ def dead_letter(route: Route, message: StreamMessage, error: str) -> OutgoingMes
             **kept,
             "Thedata-Error": _one_line(error),
             "Thedata-Pipeline": route.pipeline,
-            "Thedata-Table": f"{route.table.component}/{route.table.name}",
+            "Thedata-Table": f"{route.target.component}/{route.target.name}",
             "Thedata-Stream": message.stream,
             "Thedata-Subject": message.subject,
             "Thedata-Sequence": str(message.sequence),

@@ -28,7 +28,7 @@ def prometheus_text(routes: Sequence[RouteProgress]) -> str:
 
 def _labels(progress: RouteProgress) -> str:
     route = progress.route
-    labels = {"pipeline": route.pipeline, "engine": route.table.component, "table": route.table.name}
+    labels = {"pipeline": route.pipeline, "engine": route.target.component, "table": route.target.name}
     return ",".join(f'{name}="{_escaped(value)}"' for name, value in labels.items())
 
 

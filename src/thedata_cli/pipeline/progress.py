@@ -94,7 +94,7 @@ class RouteProgress:
             "pipeline": self.route.pipeline,
             "stream": self.route.stream.name,
             "consumer": self.route.consumer,
-            "table": f"{self.route.table.component}/{self.route.table.name}",
+            "table": f"{self.route.target.component}/{self.route.target.name}",
             "state": self.state.value,
             "since": _as_text(self.since),
             "reason": self.reason,

@@ -75,7 +75,7 @@ class Store:
                 ]
                 rejected = await writer.write(Batch(self._route.contract, list(rows.values()), doubtful))
             except TheDataError as error:
-                self._progress.failed(RouteState.RETRYING, self._route.table.component, error)
+                self._progress.failed(RouteState.RETRYING, self._route.target.component, error)
                 await self._close()
             else:
                 self._highest.raise_to(max(rows))
@@ -85,7 +85,7 @@ class Store:
                 return None
 
     async def _connected(self) -> TableWriter:
-        key = self._route.table.component
+        key = self._route.target.component
         live = require(await self._open.enter_async_context(self._connect(key)), key, CanWrite)
         writer = await self._open.enter_async_context(live.open_writer(self._route))
         self._highest.raise_to(await writer.highest_sequence())

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from thedata_cli.component_api.component import Component, ProjectView
+from thedata_cli.component_api.component import Component
 from thedata_cli.component_api.contracts import Contract
 from thedata_cli.component_api.declarations import AnyDeclared
 from thedata_cli.errors import InvalidProjectError, MissingDependencyError, Problem, SourcePosition, UsageError
@@ -242,7 +242,7 @@ class _Loader:
                 for item in project.declared.get(key, ())
                 if (getattr(item.model, "contract", None) or "") in {"", *project.contracts} - broken_contracts
             ]
-            view = ProjectView(project.name, declared, project.contracts, project.routes)
+            view = replace(project.view(key), declared=declared)
             self._problems.extend(component.problems(view))
 
 

@@ -12,7 +12,8 @@ from pydantic import AfterValidator, Field
 from thedata_cli.component_api.component import Component, ProjectView
 from thedata_cli.component_api.contracts import Contract
 from thedata_cli.component_api.declarations import AnyDeclared, Model, Name
-from thedata_cli.component_api.routes import Route
+from thedata_cli.component_api.endpoints import SecretSpec
+from thedata_cli.component_api.routes import Route, ViewRoute
 from thedata_cli.component_api.units import Duration
 from thedata_cli.project.queries import NamedQuery
 
@@ -116,7 +117,8 @@ class Project:
         declared: By component key, in file order.
         contracts: By name.
         pipelines: In file order.
-        routes: One for each table of each pipeline.
+        routes: One for each target of each pipeline that reads a stream.
+        view_routes: One for each table of each pipeline that reads a view.
         queries: By name.
         feeds: By name, in the order of thedata.yaml.
     """
@@ -129,10 +131,16 @@ class Project:
     contracts: Mapping[str, Contract] = field(default_factory=dict)
     pipelines: Sequence[PipelineFile] = ()
     routes: Sequence[Route] = ()
+    view_routes: Sequence[ViewRoute] = ()
     queries: Mapping[str, NamedQuery] = field(default_factory=dict)
     feeds: Mapping[str, FeedSettings] = field(default_factory=dict)
     description: str = ""
 
     def view(self, component: str) -> ProjectView:
         """Return what the component of that key may know of the project."""
-        return ProjectView(self.name, self.declared.get(component, ()), self.contracts, self.routes)
+        return ProjectView(self.name, self.declared.get(component, ()), self.contracts, self.routes, self.view_routes)
+
+    @property
+    def secrets(self) -> Sequence[SecretSpec]:
+        """The secrets that the components need."""
+        return [spec for key, component in self.components.items() for spec in component.secrets_for(self.view(key))]

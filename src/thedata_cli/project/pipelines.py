@@ -94,9 +94,9 @@ def read_pipelines(
 def _refuse_shared_tables(routes: Sequence[Route], problems: list[Problem]) -> None:
     fed: dict[ResourceId, Route] = {}
     for route in routes:
-        first = fed.setdefault(route.table, route)
+        first = fed.setdefault(route.target, route)
         if first is not route and route.position:
-            table = f"{route.table.component}/{route.table.name}"
+            table = f"{route.target.component}/{route.target.name}"
             message = f"{table} is already fed by pipeline {first.pipeline!r} ({first.position})"
             problems.append(Problem(route.position, "tables", message, "one table is fed by one pipeline"))
 
@@ -127,7 +127,7 @@ class _Resolver:
                 stream=ResourceId(stream[0], "stream", pipeline.stream),
                 subject=pipeline.subject,
                 contract=contract,
-                table=table,
+                target=table,
                 dead_letter_stream=pipeline.dead_letters,
                 max_batch=pipeline.batch.max_messages,
                 max_wait_s=pipeline.batch.max_wait,

@@ -122,7 +122,7 @@ def _fill(stage: Path, files: Sequence[RenderedFile], blueprint: Blueprint) -> N
     ]
     if unknown:
         raise InvalidProjectError(unknown, what=f"blueprint {blueprint.name!r}", hint="mend the blueprint")
-    ensure_secrets(stage, [spec for component in project.components.values() for spec in component.secrets])
+    ensure_secrets(stage, project.secrets)
     write_schemas(stage)
 
 

@@ -6,10 +6,10 @@ import dataclasses
 import hashlib
 from collections.abc import Sequence
 
-from thedata_cli.component_api.routes import Route
+from thedata_cli.component_api.routes import Route, ViewRoute
 
 
-def fingerprint_of(routes: Sequence[Route]) -> str:
+def fingerprint_of(routes: Sequence[Route | ViewRoute]) -> str:
     """Return 16 hex digits for what the routes say; where in which file they say it does not count.
 
     Example:

@@ -19,14 +19,13 @@ def choose_target(project: Project) -> EmbeddedTarget:
     Raises:
         TheDataError: The project's directory cannot be written to.
     """
-    specs = [spec for component in project.components.values() for spec in component.secrets]
     return EmbeddedTarget(
         project_dir=project.directory,
         project=project.name,
         components=project.components,
-        secrets=ensure_secrets(project.directory, specs),
+        secrets=ensure_secrets(project.directory, project.secrets),
         environment=project.environment,
-        revisions={WORKER: fingerprint_of(project.routes)},
+        revisions={WORKER: fingerprint_of([*project.routes, *project.view_routes])},
     )
 
 

@@ -113,11 +113,11 @@ def _check_pipelines(lag: PipelineLag, held_up: Mapping[str, str]) -> Iterator[C
             cause = f"stream {route.stream.name} has no consumer {route.consumer}"
             yield CheckResult(name, CheckStatus.FAILED, "not applied", cause, "thedata apply")
         elif route.consumer in held_up:
-            summary = f"stands still, {route_lag.pending:,} messages to write into {route.table}"
+            summary = f"stands still, {route_lag.pending:,} messages to write into {route.target}"
             yield CheckResult(name, CheckStatus.FAILED, summary, held_up[route.consumer], "thedata logs worker")
         else:
             facts: dict[str, object] = {"pending": route_lag.pending, "redelivered": route_lag.redelivered}
-            summary = f"{route_lag.pending:,} messages to write into {route.table}"
+            summary = f"{route_lag.pending:,} messages to write into {route.target}"
             yield CheckResult(name, CheckStatus.OK, summary, facts=facts)
     for stream, count in lag.dead_letters.items():
         facts = {"messages": count}

@@ -53,7 +53,7 @@ def route(
         stream=ResourceId("nats", "stream", stream),
         subject=subject,
         contract=Contract(stream, f"{stream}.>", ()),
-        table=ResourceId("questdb", "table", "departures"),
+        target=ResourceId("questdb", "table", "departures"),
         dead_letter_stream=dead_letters,
         max_batch=500,
         max_wait_s=0.2,

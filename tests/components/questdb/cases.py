@@ -66,7 +66,7 @@ def route(contract: Contract = DEPARTURES, name: str = "departures") -> Route:
         stream=ResourceId("nats", "stream", "departures"),
         subject="",
         contract=contract,
-        table=ResourceId("questdb", "table", name),
+        target=ResourceId("questdb", "table", name),
         dead_letter_stream="dead-letters",
         max_batch=500,
         max_wait_s=0.2,

@@ -67,7 +67,7 @@ def _contract(table: ClickHouseTable, project: ProjectView) -> Contract | None:
 
 
 def _routes_by_table(routes: Sequence[Route]) -> Mapping[str, Route]:
-    return {route.table.name: route for route in routes if route.table.component == COMPONENT}
+    return {route.target.name: route for route in routes if route.target.component == COMPONENT}
 
 
 def declaration_problems(project: ProjectView, database: str) -> Iterator[Problem]:

@@ -53,7 +53,7 @@ class ClickHouseWriter:
     def __init__(self, connection: Connection, route: Route) -> None:
         self._connection = connection
         self._route = route
-        self._table = f"{quoted(connection.database)}.{quoted(route.table.name)}"
+        self._table = f"{quoted(connection.database)}.{quoted(route.target.name)}"
         self._layout: _Layout | None = None
 
     async def highest_sequence(self) -> int:
@@ -98,7 +98,7 @@ class ClickHouseWriter:
     async def _read_layout(self, contract: Contract) -> _Layout:
         rows = await self._connection.rows(
             "SELECT name, type, toYear(toDate32('0001-01-01')) = 1 FROM system.columns WHERE database = "
-            f"{literal(self._connection.database)} AND table = {literal(self._route.table.name)}"
+            f"{literal(self._connection.database)} AND table = {literal(self._route.target.name)}"
         )
         types = {name: type_name for name, type_name, _ in rows}
         columns = contract.decoder.columns
@@ -218,6 +218,6 @@ def _try_again_later(route: Route) -> Iterator[None]:
         if error.number not in _PASSING_ERRORS:
             raise
         raise ServiceUnreachableError(
-            f"clickhouse cannot take rows for {route.table.name} now: {error.reason}",
+            f"clickhouse cannot take rows for {route.target.name} now: {error.reason}",
             hint="`thedata doctor` tells what it lacks",
         ) from error

@@ -39,7 +39,7 @@ def route_consumer(route: Route) -> Consumer:
     """
     return Consumer(
         name=route.consumer,
-        description=f"progress of pipeline {route.pipeline} into {route.table.component}/{route.table.name}",
+        description=f"progress of pipeline {route.pipeline} into {route.target.component}/{route.target.name}",
         filter_subjects=(route.subject,) if route.subject else (),
         ack_wait=route.ack_wait_s,
         max_ack_pending=max(DEFAULT_MAX_ACK_PENDING, route.max_unacknowledged),

@@ -89,7 +89,7 @@ def view_id(name: str) -> ResourceId:
 
 def route_of(table: QuestDBTable, routes: Sequence[Route]) -> Route | None:
     """Return the route that feeds a table."""
-    return next((route for route in routes if route.table == table_id(table.name)), None)
+    return next((route for route in routes if route.target == table_id(table.name)), None)
 
 
 def columns_of(table: QuestDBTable, contract: Contract | None, *, is_fed: bool) -> dict[str, Column]:

@@ -64,7 +64,7 @@ async def open_writer(endpoint: Endpoint, connection: Connection, route: Route) 
     from questdb import Protocol, Sender
 
     rows = await _row_writer(connection, route)
-    await resume(connection, route.table.name)
+    await resume(connection, route.target.name)
     sender = Sender(
         Protocol.Http,
         endpoint.host,
@@ -87,7 +87,7 @@ async def open_writer(endpoint: Endpoint, connection: Connection, route: Route) 
 
 async def _row_writer(connection: Connection, route: Route) -> RowWriter:
     """Read the live table, and say how rows are written into it."""
-    name = route.table.name
+    name = route.target.name
     tables = [table for table in live_tables(await connection.rows(READ_TABLES)) if table.name == name]
     if not tables:
         raise StatementRejectedError(f"QuestDB has no table {name}", hint="create it with `thedata apply`")

@@ -201,14 +201,7 @@ class EmbeddedTarget:
         missing = [name for name in self._components if name not in ports]
         if missing:
             raise ServiceUnreachableError(f"{', '.join(missing)} was never started here", hint="`thedata up`")
-        return {
-            name: Endpoint(
-                self._host,
-                ports[name],
-                {spec.name: self._secrets[spec.name] for spec in component.secrets if spec.name in self._secrets},
-            )
-            for name, component in self._components.items()
-        }
+        return {name: Endpoint(self._host, ports[name], self._secrets) for name in self._components}
 
     def data_bytes(self) -> Mapping[str, int]:
         """Return the bytes of data on disk of each service that has any: what `destroy_data` would delete."""
