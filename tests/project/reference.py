@@ -11,14 +11,15 @@ from pydantic import BaseModel
 
 from thedata_cli.project.blueprints import Manifest, Question
 from thedata_cli.project.contract_fields import FORMATS
-from thedata_cli.project.model import BatchSettings, FeedSettings, PipelineFile, ProjectFile
+from thedata_cli.project.model import BatchSettings, FeedSettings, ProjectFile, StreamPipeline, ViewPipeline
 
 PAGE = Path(__file__).parent.parent.parent / "docs" / "project.md"
 
 MODELS: dict[str, type[BaseModel]] = {
     "project": ProjectFile,
     "feed": FeedSettings,
-    "pipeline": PipelineFile,
+    "pipeline": StreamPipeline,
+    "view_pipeline": ViewPipeline,
     "batch": BatchSettings,
     "blueprint": Manifest,
     "question": Question,

@@ -416,7 +416,7 @@ CASES: list[tuple[str, Files, list[str]]] = [
     (
         "a pipeline into a component without tables",
         {"pipelines/x.yaml": "name: x\nstream: departures\ntables: [nats/departures]\n"},
-        ["pipelines/x.yaml:3:10: tables.0: component 'nats' has no tables; name a table as engine/name"],
+        ["pipelines/x.yaml:3:10: tables.0: component 'nats' has no tables; name a table of questdb or clickhouse"],
     ),
     (
         "dead letters that come back",
@@ -487,6 +487,82 @@ CASES: list[tuple[str, Files, list[str]]] = [
         "what only the component sees",
         {"tables/x.yaml": "engine: questdb\nname: x\ntimestamp: at\ncolumns: [{name: a, type: LONG}]\n"},
         ["tables/x.yaml:3:12: timestamp: there is no column 'at'; did you mean 'a'?"],
+    ),
+    (
+        "a pipeline that leads nowhere",
+        {"pipelines/departures.yaml": "name: departures\nstream: departures\n"},
+        [
+            "pipelines/departures.yaml:1:1: tables: the pipeline leads nowhere; write `tables: [engine/name]` or `sources:`"
+        ],
+    ),
+    (
+        "a pipeline that reads a stream and a view",
+        {
+            "pipelines/x.yaml": "name: x\nview: materialize/v\nkey: [a]\nstream: departures\ntables: [clickhouse/departures]\n"
+        },
+        ["pipelines/x.yaml:4:9: stream: a pipeline reads a stream or a view, not both; make two files of it"],
+    ),
+    (
+        "a view of a component that the project has not",
+        {"pipelines/departures.yaml": "name: x\nview: materialize/v\nkey: [a]\ntables: [clickhouse/departures]\n"},
+        [
+            "pipelines/departures.yaml:2:7: view: the project has no component 'materialize'; add `materialize: {}` under `components:` of thedata.yaml"
+        ],
+    ),
+    (
+        "an unknown view, without a key",
+        {
+            "thedata.yaml": "name: flights\ncomponents: {nats: {}, questdb: {}, clickhouse: {}, materialize: {}}\n",
+            "views/v.sql": "CREATE VIEW v AS SELECT 1 AS a",
+            "views/serve.sql": "CREATE CLUSTER serve (SIZE = '25cc')",
+            "pipelines/departures.yaml": "name: x\nview: materialize/vv\ntables: [clickhouse/departures]\n",
+        },
+        ["pipelines/departures.yaml:1:1: key: is missing"],
+    ),
+    (
+        "an unknown view",
+        {
+            "thedata.yaml": "name: flights\ncomponents: {nats: {}, questdb: {}, clickhouse: {}, materialize: {}}\n",
+            "views/v.sql": "CREATE VIEW v AS SELECT 1 AS a",
+            "views/serve.sql": "CREATE CLUSTER serve (SIZE = '25cc')",
+            "pipelines/departures.yaml": "name: x\nview: materialize/vv\nkey: [a, a]\ntables: [clickhouse/departure]\n",
+        },
+        [
+            "pipelines/departures.yaml:2:7: view: unknown view materialize/vv; did you mean 'materialize/v'?",
+            "pipelines/departures.yaml:3:10: key.1: 'a' is named twice; leave it out",
+            "pipelines/departures.yaml:4:10: tables.0: unknown table clickhouse/departure; did you mean 'clickhouse/departures'?",
+        ],
+    ),
+    (
+        "a cluster as a view",
+        {
+            "thedata.yaml": "name: flights\ncomponents: {nats: {}, questdb: {}, clickhouse: {}, materialize: {}}\n",
+            "views/v.sql": "CREATE VIEW v AS SELECT 1 AS a",
+            "views/serve.sql": "CREATE CLUSTER serve (SIZE = '25cc')",
+            "pipelines/x.yaml": "name: x\nview: materialize/serve\nkey: [a]\ntables: [clickhouse/departures]\n",
+        },
+        ["pipelines/x.yaml:2:7: view: materialize/serve is a cluster, which a pipeline cannot read; name a view"],
+    ),
+    (
+        "a view as a source",
+        {
+            "thedata.yaml": "name: flights\ncomponents: {nats: {}, questdb: {}, clickhouse: {}, materialize: {}}\n",
+            "views/v.sql": "CREATE VIEW v AS SELECT 1 AS a",
+            "views/serve.sql": "CREATE CLUSTER serve (SIZE = '25cc')",
+            "pipelines/departures.yaml": "name: x\nstream: departures\nsources: [materialize/v]\n",
+        },
+        [
+            "pipelines/departures.yaml:3:11: sources.0: materialize/v is a view, which a pipeline cannot fill; name a source"
+        ],
+    ),
+    (
+        "a broken view hides what it declares",
+        {
+            "thedata.yaml": "name: flights\ncomponents: {nats: {}, questdb: {}, clickhouse: {}, materialize: {}}\n",
+            "views/v.sql": "CREATE VIEW",
+            "pipelines/departures.yaml": "name: x\nstream: departures\nsources: [materialize/v]\n",
+        },
+        ["views/v.sql:1:8: a name is missing here"],
     ),
 ]
 

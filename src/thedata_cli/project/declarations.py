@@ -68,8 +68,9 @@ class Declarations:
             self._by_component.setdefault(component, []).append(declared)
         return first
 
-    def append(self, component: str, declared: AnyDeclared) -> None:
-        """Add a declaration whose component itself looks after names."""
+    def append(self, directory: str, component: str, declared: AnyDeclared) -> None:
+        """Add a declaration whose component itself looks after names; the first of a name is found by it."""
+        self._by_name.setdefault((component, directory), {}).setdefault(declared.model.name, declared)
         self._by_component.setdefault(component, []).append(declared)
 
     def add_broken(self, directory: str, component: str, name: str) -> None:

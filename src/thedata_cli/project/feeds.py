@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from thedata_cli.component_api.subjects import check_subject, overlap
 from thedata_cli.project.model import FeedSettings
-from thedata_cli.project.pipelines import References
+from thedata_cli.project.references import References
 from thedata_cli.project.suggestions import either, suggest
 
 

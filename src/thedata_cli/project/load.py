@@ -17,8 +17,9 @@ from thedata_cli.project.feeds import feed_mistakes
 from thedata_cli.project.files import OWN_DIRECTORIES, list_files, unread_directories
 from thedata_cli.project.model import DEFAULT_ENVIRONMENT, PROJECT_FILE, Project, ProjectFile
 from thedata_cli.project.nodes import Document
-from thedata_cli.project.pipelines import TABLES, References, read_pipelines
+from thedata_cli.project.pipelines import read_pipelines
 from thedata_cli.project.queries import NamedQuery, read_query
+from thedata_cli.project.references import TABLES, VIEWS, References
 from thedata_cli.project.registry import WORKER, component_class, component_keys
 from thedata_cli.project.sql_files import SUFFIXES as SQL_SUFFIXES
 from thedata_cli.project.sql_files import read_sql_files, sql_directories
@@ -116,8 +117,11 @@ class _Loader:
             read_sql_files(self._directory, self._files[name], component, model, declarations, self._problems)
         self._check_contract_references(declarations, contracts, broken_contracts)
         engines = tuple(key for key, component in root.classes.items() if TABLES in component.declarations)
-        references = References(declarations, contracts, broken_contracts, tuple(root.classes), engines)
-        pipelines, routes = read_pipelines(self._directory, self._files["pipelines"], references, self._problems)
+        view_engines = tuple(key for key, component in root.classes.items() if VIEWS in component.sql_files)
+        references = References(declarations, contracts, broken_contracts, tuple(root.classes), engines, view_engines)
+        pipelines, routes, view_routes = read_pipelines(
+            self._directory, self._files["pipelines"], references, self._problems
+        )
         queries = self._read_queries(root)
         self._check_feeds(root, references)
         if root.settings is None:
@@ -131,6 +135,7 @@ class _Loader:
             contracts=contracts,
             pipelines=pipelines,
             routes=routes,
+            view_routes=view_routes,
             queries=queries,
             feeds=root.settings.feeds,
             description=root.settings.description,

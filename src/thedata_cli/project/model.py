@@ -64,23 +64,38 @@ class BatchSettings(Model):
     max_messages: Annotated[int, Field(ge=1, le=100_000)] = 5000
     """Messages in one write, at most."""
 
-    max_wait: Duration = 0.5
-    """How long a message waits for its batch to fill."""
+    max_wait: Duration | None = None
+    """How long a message waits for its batch to fill: `500ms` into tables, `50ms` into sources."""
 
 
-def _check_table(reference: str) -> str:
-    engine, _, table = reference.partition("/")
-    if not engine or not table or "/" in table:
-        raise ValueError(f"{reference!r} does not name a table; write it as engine/name, such as `questdb/departures`")
-    return reference
+def _reference(what: str, form: str, example: str) -> AfterValidator:
+    def check(reference: str) -> str:
+        component, _, name = reference.partition("/")
+        if not component or not name or "/" in name:
+            raise ValueError(f"{reference!r} does not name a {what}; write it as {form}, such as `{example}`")
+        return reference
+
+    return AfterValidator(check)
 
 
-TableReference = Annotated[str, AfterValidator(_check_table), Field(examples=["questdb/departures"])]
+TableReference = Annotated[
+    str, _reference("table", "engine/name", "questdb/departures"), Field(examples=["questdb/departures"])
+]
 """Engine and table."""
 
+SourceReference = Annotated[
+    str, _reference("source", "component/name", "materialize/events"), Field(examples=["materialize/events"])
+]
+"""Component and source."""
 
-class PipelineFile(Model):
-    """A declared way from a stream to tables."""
+ViewReference = Annotated[
+    str, _reference("view", "component/name", "materialize/delays"), Field(examples=["materialize/delays"])
+]
+"""Component and view."""
+
+
+class StreamPipeline(Model):
+    """A declared way from a stream to tables and sources."""
 
     name: Name
     """Name of the pipeline."""
@@ -97,14 +112,43 @@ class PipelineFile(Model):
     contract: Name | None = None
     """What the messages must look like; needed when more than one contract's subject matches."""
 
-    tables: Annotated[tuple[TableReference, ...], Field(min_length=1)]
+    tables: Annotated[tuple[TableReference, ...], Field(min_length=1)] = ()
     """Tables that get the rows, each as engine/name."""
+
+    sources: Annotated[tuple[SourceReference, ...], Field(min_length=1)] = ()
+    """Sources of streaming SQL that get the rows, each as component/name."""
 
     batch: BatchSettings = BatchSettings()
     """How many messages go into one write."""
 
     dead_letters: Name = DEAD_LETTER_STREAM
-    """Stream that gets the messages that the contract or a table does not accept."""
+    """Stream that gets the messages that the contract, a table or a source does not accept."""
+
+
+class ViewPipeline(Model):
+    """A declared way from a view to tables, which are kept equal to it."""
+
+    name: Name
+    """Name of the pipeline."""
+
+    description: str = ""
+    """What it is for, in a few words."""
+
+    view: ViewReference
+    """View that is read, as component/name: whatever can be subscribed to."""
+
+    key: Annotated[tuple[Name, ...], Field(min_length=1)]
+    """Columns of the view whose values no two of its rows share."""
+
+    tables: Annotated[tuple[TableReference, ...], Field(min_length=1)]
+    """Tables that are kept equal to the view, each as engine/name."""
+
+    max_wait: Duration = 0.1
+    """How long a change waits for others to be written with it, at most."""
+
+
+PipelineFile = StreamPipeline | ViewPipeline
+"""One file of `pipelines/`; it names a stream or a view."""
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from thedata_cli.component_api.component import Component
 from thedata_cli.errors import MissingDependencyError
 from thedata_cli.project.contract_schema import contract_schema
 from thedata_cli.project.declarations import candidates_by_directory
-from thedata_cli.project.model import PipelineFile, ProjectFile
+from thedata_cli.project.model import ProjectFile, StreamPipeline, ViewPipeline
 from thedata_cli.project.registry import component_class, component_keys
 
 SCHEMAS_DIRECTORY = Path(".thedata") / "schemas"
@@ -31,7 +31,7 @@ def all_schemas() -> Mapping[str, Mapping[str, Any]]:
         "thedata": project,
         "environment": _overlay_schema(project),
         "contract": contract_schema(),
-        "pipeline": _union_schema([PipelineFile]),
+        "pipeline": _union_schema([StreamPipeline, ViewPipeline]),
     }
     for directory, candidates in candidates_by_directory(components).items():
         schemas[directory.removesuffix("s")] = _union_schema([candidate.model for candidate in candidates])

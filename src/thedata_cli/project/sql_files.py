@@ -45,11 +45,13 @@ def read_sql_files(
     for file in files:
         text = read_text(directory, file, problems)
         if text is None:
+            found.add_broken(file.parts[0], component, "")
             continue
         try:
             declaration = model.read(text)
         except SqlMistakeError as mistake:
             position = SqlDocument(file, text, {"": mistake.offset}).position()
             problems.append(Problem(position, "", mistake.message, mistake.expected))
+            found.add_broken(file.parts[0], component, "")
             continue
-        found.append(component, Declared(declaration, SqlDocument(file, text, declaration.offsets)))
+        found.append(file.parts[0], component, Declared(declaration, SqlDocument(file, text, declaration.offsets)))
