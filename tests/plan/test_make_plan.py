@@ -65,6 +65,23 @@ def test_rebuilds_what_breaks_with_its_dependency() -> None:
     )
 
 
+def test_what_keeps_the_progress_of_something_new_is_deleted_before_that_is_there() -> None:
+    """So that a run that is cut off in between is continued by the next plan."""
+    source, held = stream("source", {"shape": 1}), stream("held", managed_by="p")
+    progress = consumer("c", held, {"color": 1}, managed_by="p")
+    wanted = [consumer("c", held, {"color": 1}, begins_with=source.id), source, held]
+    cause = "begins anew with broker/stream/source"
+    expected = [f"delete broker/consumer/held/c: {cause}", "{}", f"create broker/consumer/held/c: {cause}"]
+    created = "create broker/stream/source: declared, not found"
+    assert text(wanted, [held, progress]) == "\n".join(expected).format(created)
+    replaced = text(wanted, [held, progress, stream("source", {"shape": 2}, managed_by="p")]).splitlines()
+    assert [line.split(":")[0] for line in replaced] == [
+        "delete broker/consumer/held/c", "replace broker/stream/source", "create broker/consumer/held/c",
+    ]  # fmt: skip
+    assert text(wanted, [held, stream("source", {"shape": 1}, managed_by="p"), progress]) == "no changes"
+    assert text(wanted, [held]).splitlines() == [created, "create broker/consumer/held/c: declared, not found"]
+
+
 def test_deletes_only_what_the_project_created() -> None:
     mine, foreign, other = (stream(n, managed_by=who) for n, who in (("mine", "p"), ("foreign", ""), ("other", "q")))
     assert text([], [mine, foreign, other]) == "delete broker/stream/mine: no longer declared [loses its messages]"

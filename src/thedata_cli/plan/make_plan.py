@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from graphlib import TopologicalSorter
 
 from thedata_cli.plan.changes import Action, Change, Conflict, Plan, Recipe, ResourceKind
@@ -20,7 +21,8 @@ def make_plan(
     """Decide what turns the observed resources into the desired ones.
 
     Deletions come first, dependants before what they depend on, because a stream that goes may hold the subjects
-    of one that comes; then creations and updates, dependencies first.
+    of one that comes; then creations and updates, dependencies first. A run that is cut off at any point is continued
+    by the next plan: what must begin anew is deleted before that with which it begins is there.
 
     Args:
         project: Name of the project; only what it created is changed or deleted.
@@ -34,20 +36,30 @@ def make_plan(
     kind_of = {(kind.component, kind.name): kind for kind in kinds}
 
     gone = [resource for resource in live.values() if resource.managed_by == project and resource.id not in wanted]
-    changes = _deletions(gone, kind_of)
+    deletions = _deletions(gone, kind_of)
+    changes: list[Change] = []
     conflicts: list[Conflict] = []
     replaced: set[ResourceId] = set()
+    created: set[ResourceId] = set()
     for resource in _dependencies_first(wanted.values()):
         current = live.get(resource.id)
         if current and current.managed_by != project and resource.id not in adopt:
             conflicts.append(Conflict(resource.id, current.managed_by, resource.position))
             continue
-        change = _change_of(resource, current, kind_of[resource.id.component, resource.id.kind], project, replaced)
+        kind = kind_of[resource.id.component, resource.id.kind]
+        if current and resource.begins_with in created | replaced:
+            cause = f"begins anew with {resource.begins_with}"
+            deletions.append(_change(resource, replace(kind.to_delete(current), loses=""), cause))
+            changes.append(_change(resource, kind.to_create(resource), cause))
+            continue
+        change = _change_of(resource, current, kind, project, replaced)
         if change:
             changes.append(change)
             if change.action is Action.REPLACE:
                 replaced.add(resource.id)
-    return Plan(tuple(changes), tuple(conflicts))
+            elif change.action is Action.CREATE:
+                created.add(resource.id)
+    return Plan((*deletions, *changes), tuple(conflicts))
 
 
 def _change_of(
@@ -98,7 +110,7 @@ def _dependencies_first(resources: Iterable[Resource]) -> list[Resource]:
     by_id = {resource.id: resource for resource in resources}
     sorter: TopologicalSorter[ResourceId] = TopologicalSorter()
     for resource in sorted(by_id.values(), key=lambda resource: resource.id):
-        before = {*resource.depends_on, *([resource.inside] if resource.inside else [])}
+        before = {*resource.depends_on, *(one for one in (resource.inside, resource.begins_with) if one)}
         sorter.add(resource.id, *sorted(before & by_id.keys()))
     sorter.prepare()
     ordered: list[Resource] = []

@@ -51,6 +51,8 @@ class Resource:
         depends_on: Resources that must exist before this one.
         inside: The resource that holds this one and takes it along when it goes (the stream of a consumer).
         is_rebuilt_with_dependencies: Whether it breaks, and must be created anew, when a dependency is replaced.
+        begins_with: A resource of whose content this one keeps the progress. It is deleted before that one is created
+            or replaced, and created after it, so that all of the content is brought again.
         position: Where the project declares it; None for an observed one.
         managed_by: Name of the project that created it, empty for a foreign one; on a declared one, whose mark it gets.
         statement: The statement that creates it, where the project's file is that statement; not compared.
@@ -62,6 +64,7 @@ class Resource:
     depends_on: tuple[ResourceId, ...] = ()
     inside: ResourceId | None = None
     is_rebuilt_with_dependencies: bool = False
+    begins_with: ResourceId | None = None
     position: SourcePosition | None = None
     managed_by: str = ""
     statement: str = field(default="", compare=False, repr=False)

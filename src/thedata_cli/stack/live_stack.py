@@ -153,7 +153,8 @@ def _out_of_reach(desired: Sequence[Resource], connected: Collection[str]) -> se
     while more := {
         resource.id
         for resource in desired
-        if resource.id not in left and not left.isdisjoint({*resource.depends_on, resource.inside})
+        if resource.id not in left
+        and not left.isdisjoint({*resource.depends_on, resource.inside, resource.begins_with})
     }:
         left |= more
     return left

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import combinations
 
 from thedata_cli.component_api.component import ProjectView
@@ -28,7 +29,9 @@ def declared_resources(project: ProjectView) -> Sequence[Resource]:
     for stream, cause in _dead_letter_streams(project):
         resources.append(_stream_resource(project.name, stream, cause))
     for route in _routes(project):
-        resources.append(_consumer_resource(project.name, route.stream.name, route_consumer(route), route.position))
+        progress = _consumer_resource(project.name, route.stream.name, route_consumer(route), route.position)
+        # A table keeps what it has got; a source may be empty again, and is then filled from the stream's beginning.
+        resources.append(replace(progress, begins_with=None if route.target.kind == "table" else route.target))
     return resources
 
 
