@@ -32,7 +32,7 @@ async def test_healthz_tells_the_state_of_each_route() -> None:
     answer = response.json()
     assert answer["status"] == "degraded"
     first, second = answer["routes"]
-    assert (first["state"], first["rows"], first["dead_letters"], first["table"]) == (
+    assert (first["state"], first["rows"], first["dead_letters"], first["target"]) == (
         "running",
         7,
         1,
@@ -58,7 +58,7 @@ async def test_metrics_are_prometheus_text() -> None:
     async with health_server([progress], host="127.0.0.1", port=0) as port:
         response = await get(port, "/metrics")
     assert response.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
-    labels = '{pipeline="readings",engine="questdb",table="readings"}'
+    labels = '{pipeline="readings",component="questdb",target="readings"}'
     assert "# TYPE thedata_worker_rows_total counter" in response.text
     assert f"thedata_worker_rows_total{labels} 12345678.0\n" in response.text
     assert f"thedata_worker_dead_letters_total{labels} 2.0\n" in response.text

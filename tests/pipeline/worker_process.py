@@ -77,6 +77,7 @@ def main(file: Path) -> None:
     asyncio.run(
         run_worker(
             [route_to(**route) for route in settings["routes"]],
+            [],
             connect,
             host="127.0.0.1",
             port=settings["port"],

@@ -19,7 +19,7 @@ async def test_only_routes_that_stand_still_are_told_with_their_reason() -> None
     async with health_server([flows, stands], host="127.0.0.1", port=0) as port:
         worker = ServiceState("worker", ServicePhase.HEALTHY, pid=1, host="127.0.0.1", ports={"health": port})
         assert await held_up_routes([worker]) == {
-            stands.route.consumer: "clickhouse: it does not answer (thedata up)",
+            stands.route.name: "clickhouse: it does not answer (thedata up)",
         }
         assert await held_up_routes([replace(worker, pid=None)]) == {}
     assert await held_up_routes([worker]) == {}

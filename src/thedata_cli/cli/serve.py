@@ -31,7 +31,7 @@ async def worker(
     host: Annotated[str, typer.Option(help="Address of the health port.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="Health and metrics; 0 takes a free one.")] = 8230,
 ) -> None:
-    """Run the project's pipelines until SIGTERM or Ctrl-C: from streams to tables, each message effectively once.
+    """Run the project's pipelines until SIGTERM or Ctrl-C: from streams to tables and sources, from views to tables.
 
     Example: thedata serve worker --port 0
     """
@@ -53,4 +53,4 @@ async def worker(
             raise TypeError(f"component {key!r} has nothing to connect to")
         return connection
 
-    await run_worker(loaded.routes, connect, host=host, port=port)
+    await run_worker(loaded.routes, loaded.view_routes, connect, host=host, port=port)

@@ -40,6 +40,16 @@ class Route:
     ack_wait_s: float = 30.0
 
     @property
+    def name(self) -> str:
+        """Name of the route, for people: that of its consumer."""
+        return self.consumer
+
+    @property
+    def origin(self) -> ResourceId:
+        """What is read: the stream."""
+        return self.stream
+
+    @property
     def max_unacknowledged(self) -> int:
         """Messages that the consumer must allow under way: two workers, each writing one batch and holding the next."""
         return 4 * self.max_batch
@@ -77,3 +87,13 @@ class ViewRoute:
     def name(self) -> str:
         """Name of the route, for people: pipeline, engine and table."""
         return f"{self.pipeline}-{self.table.component}-{self.table.name}"
+
+    @property
+    def origin(self) -> ResourceId:
+        """What is read: the view."""
+        return self.view
+
+    @property
+    def target(self) -> ResourceId:
+        """What is written: the table."""
+        return self.table

@@ -7,12 +7,12 @@ from collections.abc import Callable, Sequence
 from thedata_cli.pipeline.progress import RouteProgress, RouteState
 
 _METRICS: Sequence[tuple[str, str, str, Callable[[RouteProgress], float]]] = (
-    ("rows_total", "counter", "Rows that the table confirmed.", lambda route: route.rows),
-    ("batches_total", "counter", "Batches that were written and acknowledged.", lambda route: route.batches),
+    ("rows_total", "counter", "Rows or changes that the target confirmed.", lambda route: route.rows),
+    ("batches_total", "counter", "Batches that were written.", lambda route: route.batches),
     ("dead_letters_total", "counter", "Messages sent to the dead-letter stream.", lambda route: route.dead_letters),
     ("retries_total", "counter", "Attempts that failed and were repeated.", lambda route: route.retries),
-    ("lag_seconds", "gauge", "Age of the newest message written, 0 when caught up.", lambda route: route.lag_s),
-    ("running", "gauge", "1 when messages can flow.", lambda route: route.state is RouteState.RUNNING),
+    ("lag_seconds", "gauge", "Age of the newest row written, 0 when caught up.", lambda route: route.lag_s),
+    ("running", "gauge", "1 when rows can flow.", lambda route: route.state is RouteState.RUNNING),
 )
 
 
@@ -28,7 +28,7 @@ def prometheus_text(routes: Sequence[RouteProgress]) -> str:
 
 def _labels(progress: RouteProgress) -> str:
     route = progress.route
-    labels = {"pipeline": route.pipeline, "engine": route.target.component, "table": route.target.name}
+    labels = {"pipeline": route.pipeline, "component": route.target.component, "target": route.target.name}
     return ",".join(f'{name}="{_escaped(value)}"' for name, value in labels.items())
 
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
-from thedata_cli.component_api.routes import Route
+from thedata_cli.component_api.routes import Route, ViewRoute
 from thedata_cli.errors import TheDataError
 
 log = logging.getLogger("thedata.worker")
@@ -20,9 +20,9 @@ class RouteState(StrEnum):
     STARTING = "starting"
     RUNNING = "running"
     WAITING = "waiting"
-    """For the broker, the stream or the consumer; no message is in hand."""
+    """For what is read: the broker, the stream, the consumer, the view; nothing is in hand."""
     RETRYING = "retrying"
-    """A batch is in hand, and what must take it does not."""
+    """Messages or changes are in hand, and what must take them does not."""
     STOPPED = "stopped"
 
 
@@ -33,13 +33,13 @@ class RouteProgress:
     Attributes:
         since: When the present state began.
         reason: Why it is not running; empty when it is.
-        rows: Rows that the table confirmed, dead letters not counted.
+        rows: Rows that the target confirmed, dead letters not counted; of a view, changes.
         retries: Attempts that failed and were or will be repeated.
-        lag_s: Age of the newest message written, while more wait; 0 when the route has caught up.
+        lag_s: Age of the newest message or change written, while more wait; 0 when the route has caught up.
         last_error: The latest failure, kept after it is over.
     """
 
-    route: Route
+    route: Route | ViewRoute
     state: RouteState = RouteState.STARTING
     since: datetime = field(default_factory=lambda: datetime.now(UTC))
     reason: str = ""
@@ -76,13 +76,13 @@ class RouteProgress:
         self._enter(state, reason, (component, type(error), hint), unknown)
 
     def written(self, *, rows: int, dead_letters: int, newest: datetime) -> None:
-        """Note a batch that is stored, whose newest message the broker stored at `newest`."""
+        """Note a batch that is stored, whose newest message or change is of the time `newest`."""
         self.rows += rows
         self.batches += 1
         self.dead_letters += dead_letters
         self.lag_s = max(0.0, (datetime.now(UTC) - newest).total_seconds())
         if dead_letters:
-            log.warning("%s: %d dead letters", self.route.consumer, dead_letters)
+            log.warning("%s: %d dead letters", self.route.name, dead_letters)
 
     def caught_up(self) -> None:
         """Note that nothing waits."""
@@ -91,10 +91,10 @@ class RouteProgress:
     def as_json(self) -> dict[str, Any]:
         """Return it as the health answer shows it."""
         return {
+            "route": self.route.name,
             "pipeline": self.route.pipeline,
-            "stream": self.route.stream.name,
-            "consumer": self.route.consumer,
-            "table": f"{self.route.target.component}/{self.route.target.name}",
+            "origin": f"{self.route.origin.component}/{self.route.origin.name}",
+            "target": f"{self.route.target.component}/{self.route.target.name}",
             "state": self.state.value,
             "since": _as_text(self.since),
             "reason": self.reason,
@@ -112,7 +112,7 @@ class RouteProgress:
         if is_change:
             self.since = datetime.now(UTC)
             level = logging.INFO if state in (RouteState.RUNNING, RouteState.STOPPED) else logging.WARNING
-            log.log(level, "%s: %s%s", self.route.consumer, state, f": {reason}" if reason else "", exc_info=unknown)
+            log.log(level, "%s: %s%s", self.route.name, state, f": {reason}" if reason else "", exc_info=unknown)
         self.state, self.reason, self._cause = state, reason, cause
 
 

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from thedata_cli.component_api.routes import ViewRoute
 from thedata_cli.errors import InvalidProjectError, TheDataError
 from thedata_cli.health import CheckResult, CheckStatus
 from thedata_cli.project.load import load_project
@@ -55,7 +56,7 @@ def _check_project(project: Project) -> Iterator[CheckResult]:
         "project.files",
         CheckStatus.OK,
         f"{project.name} is valid: {len(project.components)} components, {declared} declarations, "
-        f"{len(project.contracts)} contracts, {len(project.routes)} routes",
+        f"{len(project.contracts)} contracts, {len(project.routes) + len(project.view_routes)} routes",
     )
     fed = {route.contract.name for route in project.routes}
     unused = sorted(project.contracts.keys() - fed)
@@ -88,7 +89,8 @@ async def _ask_services(
         async with connect(project.name, project.components, target.endpoints(), only=healthy) as live:
             lag = await pipeline_lag(project, live)
             held_up = await held_up_routes(states)
-            return [*await live.check(), *(_check_pipelines(lag, held_up) if lag else ())]
+            views = _check_view_routes(project.view_routes, held_up)
+            return [*await live.check(), *(_check_pipelines(lag, held_up) if lag else ()), *views]
     except TheDataError as error:
         return [CheckResult("stack.connection", CheckStatus.FAILED, "cannot connect", error.message, error.hint)]
 
@@ -103,6 +105,16 @@ def _check_service(state: ServiceState) -> CheckResult:
     fixes = {ServicePhase.STOPPED: "thedata up", ServicePhase.UNHEALTHY: f"thedata restart {state.service}"}
     fix = fixes.get(state.state, f"thedata logs {state.service}")
     return CheckResult(name, CheckStatus.FAILED, str(state.state), state.detail or "it does not run", fix)
+
+
+def _check_view_routes(routes: Sequence[ViewRoute], held_up: Mapping[str, str]) -> Iterator[CheckResult]:
+    for route in routes:
+        name = f"pipelines.{route.name}"
+        if route.name in held_up:
+            summary = f"stands still, {route.target} does not follow {route.view}"
+            yield CheckResult(name, CheckStatus.FAILED, summary, held_up[route.name], "thedata logs worker")
+        else:
+            yield CheckResult(name, CheckStatus.OK, f"{route.target} follows {route.view}")
 
 
 def _check_pipelines(lag: PipelineLag, held_up: Mapping[str, str]) -> Iterator[CheckResult]:
@@ -122,7 +134,7 @@ def _check_pipelines(lag: PipelineLag, held_up: Mapping[str, str]) -> Iterator[C
     for stream, count in lag.dead_letters.items():
         facts = {"messages": count}
         if count:
-            cause = "messages broke their contract, or a table refused them; each carries its error"
+            cause = "messages broke their contract, or a table or source refused them; each carries its error"
             fix = f"thedata stream tail {stream} --last 10 --no-follow --headers"
             summary = f"{count:,} dead letters in {stream}"
             yield CheckResult("pipelines.dead_letters", CheckStatus.WARNING, summary, cause, fix, facts)

@@ -16,14 +16,14 @@ _LIMIT_S = 5
 
 
 async def held_up_routes(states: Sequence[ServiceState]) -> Mapping[str, str]:
-    """Return why each route that cannot move its messages cannot, by its consumer; empty when the worker is silent."""
+    """Return why each route that cannot move its messages cannot, by its name; empty when the worker is silent."""
     worker = next((state for state in states if state.service == WORKER and state.pid is not None), None)
     if worker is None:
         return {}
     address = f"http://{worker.host}:{worker.ports['health']}/healthz"
     try:
         answer = await asyncio.to_thread(_get, address)
-        return {route["consumer"]: route["reason"] for route in answer["routes"] if route["reason"]}
+        return {route["route"]: route["reason"] for route in answer["routes"] if route["reason"]}
     except (OSError, ValueError, KeyError):
         return {}
 
