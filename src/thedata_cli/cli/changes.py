@@ -68,6 +68,7 @@ async def apply(
 
     Example: thedata apply --yes
     """
+    from thedata_cli.cli.refilling import show_refill
     from thedata_cli.output.plan import apply_document, print_apply, print_change, print_plan
     from thedata_cli.output.services import service_progress
     from thedata_cli.plan.resources import ResourceId
@@ -90,5 +91,6 @@ async def apply(
         # Its routes may have changed; whatever is as wanted is left alone.
         with service_progress(show) as on_event:
             await target.up(on_event=on_event)
+        await show_refill(show, loaded, target, report)
     show.result(report, human=print_apply, document=apply_document)
     return ExitCode.FAILED if report.failure else ExitCode.OK

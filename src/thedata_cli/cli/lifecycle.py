@@ -33,10 +33,12 @@ async def up(
     """Start the stack, and apply what the project declares.
 
     Waits until every service is healthy, and starts again one that has stopped answering. Where a service fails, the
-    others run and get what is declared for them. Running it again changes nothing that is already as declared.
+    others run and get what is declared for them. Running it again changes nothing that is already as declared. Sources
+    that had to be made anew are filled again from their streams.
 
     Example: thedata up --no-apply
     """
+    from thedata_cli.cli.refilling import show_refill
     from thedata_cli.output.plan import print_change
     from thedata_cli.output.services import service_progress
     from thedata_cli.output.up import UpReport, print_up, up_document
@@ -65,6 +67,8 @@ async def up(
             plan.refuse_conflicts()
             plan.refuse_data_loss(allowed=allow_data_loss)
             report = await live.apply(plan, on_change=lambda change: show.preview(change, human=print_change))
+    if report:
+        await show_refill(show, loaded, target, report)
     if failure:
         raise failure
     status = await stack_status(loaded, target)
