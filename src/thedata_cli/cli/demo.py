@@ -25,6 +25,9 @@ async def demo(
     directory: Annotated[
         Path | None, typer.Option("--dir", metavar="DIR", help="Project to make or go on with.  [default: ./NAME-demo]")
     ] = None,
+    seconds: Annotated[
+        float, typer.Option("--for", metavar="SECONDS", min=1, help="How long feeds that never end run.")
+    ] = 20,
     keep: Annotated[bool, typer.Option("--keep", help="Leave the stack running, also without a terminal.")] = False,
     stop: Annotated[bool, typer.Option("--stop", help="Stop the stack at the end, also on a terminal.")] = False,
     output: OutputFormat = Format.HUMAN,  # noqa: ARG001
@@ -39,7 +42,7 @@ async def demo(
     from thedata_cli.cli.demo_phases import Demo
     from thedata_cli.output.demo import demo_document, print_demo
 
-    run = Demo(show, blueprint, (directory or Path(f"{Path(blueprint).name}-demo")).absolute())
+    run = Demo(show, blueprint, (directory or Path(f"{Path(blueprint).name}-demo")).absolute(), live_s=seconds)
     run.prepare()
     stays_up = keep or (sys.stdout.isatty() and not stop)
     try:

@@ -11,10 +11,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from thedata_cli.component_api.live import CanPublish, CanQuery, CanTail, ResultStream
+from thedata_cli.component_api.views import CanMirror
 from thedata_cli.errors import MissingDependencyError, UnhealthyError
 from thedata_cli.output.chart import parse_chart, print_chart, read_chart
 from thedata_cli.output.console import Show
-from thedata_cli.output.demo import DemoReport, StreamCounts
+from thedata_cli.output.demo import DemoReport, StreamCounts, ViewCounts
 from thedata_cli.output.plan import print_change
 from thedata_cli.output.services import service_progress
 from thedata_cli.output.table import print_table
@@ -43,9 +44,11 @@ class Demo:
         show: What to print with.
         blueprint: Name or path.
         directory: Of the project; made when it is not there.
+        live_s: Seconds that feeds without an end run.
     """
 
-    def __init__(self, show: Show, blueprint: str, directory: Path) -> None:
+    def __init__(self, show: Show, blueprint: str, directory: Path, *, live_s: float) -> None:
+        self._live_s = live_s
         self._show = show
         self._blueprint: Blueprint = find_blueprint(blueprint)
         self._directory = directory
@@ -54,6 +57,7 @@ class Demo:
         self._loaded_rows = 0
         self._query_rows: dict[str, int] = {}
         self._counts: Sequence[StreamCounts] = ()
+        self._views: Sequence[ViewCounts] = ()
         self._project: Project
         self._target: EmbeddedTarget
 
@@ -88,15 +92,18 @@ class Demo:
                 raise done.failure.error
 
     async def move_data(self) -> None:
-        """Run every feed, and wait until every message is in every table."""
+        """Run every feed, and wait until every message is in every table and source, every view in its tables."""
         async with self._connect() as live:
             before = sum(sum(counts.rows.values()) for counts in await self._count(live))
             began = time.monotonic()
             with self._phase("publish"):
                 for name, feed in self._project.feeds.items():
-                    await self._run_feed(live, name, feed)
+                    if not feed.endless:
+                        await self._run_feed(live, name, feed)
+                await self._run_endless_feeds(live)
             with self._phase("wait"):
                 await self._wait(live)
+                await self._wait_for_views(live)
             self._counts = await self._count(live)
             self._seconds["load"] = time.monotonic() - began
             self._loaded_rows = sum(sum(counts.rows.values()) for counts in self._counts) - before
@@ -137,6 +144,7 @@ class Demo:
             rows_per_s=self._loaded_rows / self._seconds["load"],
             stays_up=stays_up,
             query_rows=self._query_rows,
+            views=self._views,
         )
 
     async def _run_feed(self, live: LiveStack, name: str, feed: FeedSettings) -> None:
@@ -158,6 +166,62 @@ class Demo:
             )
         self._published += counts.published
 
+    async def _run_endless_feeds(self, live: LiveStack) -> None:
+        """Publish for a while what feeds bring that never end, all at the same time."""
+        feeds = {name: feed for name, feed in self._project.feeds.items() if feed.endless}
+        if not feeds:
+            return
+        states = {state.name: state for state in await live.with_ability(CanTail).streams()}
+        began = time.monotonic()
+        with self._show.progress(f"seconds of {', '.join(feeds)}", total=self._live_s) as advance:
+            running = [
+                run_feed(
+                    name,
+                    feed,
+                    self._directory,
+                    self._project.contracts.values(),
+                    live.with_ability(CanPublish),
+                    subject=feed.subject or states[feed.stream].subjects[0],
+                    limit_s=self._live_s,
+                    on_progress=lambda _counts: advance(min(self._live_s, round(time.monotonic() - began, 1))),
+                )
+                for name, feed in feeds.items()
+            ]
+            for counts in await asyncio.gather(*running):
+                self._published += counts.published
+            advance(self._live_s)
+
+    async def _wait_for_views(self, live: LiveStack) -> None:
+        """Wait until every table that is kept equal to a view is.
+
+        Raises:
+            UnhealthyError: One is not, for too long; the message says which.
+        """
+        began = time.monotonic()
+        while True:
+            self._views = await self._count_views(live)
+            if all(counts.agrees for counts in self._views):
+                return
+            if time.monotonic() - began > _STALL_LIMIT_S:
+                late = ", ".join(counts.view for counts in self._views if not counts.agrees)
+                raise UnhealthyError(f"tables do not follow their views: {late}", hint="thedata doctor")
+            await asyncio.sleep(_POLL_S)
+
+    async def _count_views(self, live: LiveStack) -> Sequence[ViewCounts]:
+        """Count the rows of every view that a pipeline reads, and of the tables that are kept equal to it."""
+        tables: dict[ResourceId, list[ResourceId]] = {}
+        for route in self._project.view_routes:
+            tables.setdefault(route.view, []).append(route.table)
+        found = []
+        for view, mirrors in tables.items():
+            rows = await _count_rows(live, view)
+            counted = {
+                table.component: await live.with_ability(CanMirror, key=table.component).mirrored_rows(table.name)
+                for table in mirrors
+            }
+            found.append(ViewCounts(view.name, rows, counted))
+        return found
+
     async def _wait(self, live: LiveStack) -> None:
         """Wait until the pipelines have nothing left to do, and the engines show all of it.
 
@@ -166,7 +230,7 @@ class Demo:
         """
         total = sum(counts.messages * len(counts.rows) for counts in await self._count(live))
         last, moved_at = -1, time.monotonic()
-        with self._show.progress("rows in tables", total=total) as advance:
+        with self._show.progress("rows in engines", total=total) as advance:
             while True:
                 counts = await self._count(live)
                 done = sum(sum(stream.rows.values()) for stream in counts)

@@ -106,6 +106,13 @@ class MirrorWriter(Protocol):
 class CanMirror(Protocol):
     """Has tables that can be kept equal to a view."""
 
+    async def mirrored_rows(self, table: str) -> int:
+        """Return how many rows a table shows that is kept equal to a view.
+
+        Raises:
+            StatementRejectedError: There is no such table.
+        """
+
     def open_mirror(
         self, route: ViewRoute, columns: Sequence[ResultColumn]
     ) -> AbstractAsyncContextManager[MirrorWriter]:

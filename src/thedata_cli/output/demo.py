@@ -33,6 +33,25 @@ class StreamCounts:
 
 
 @dataclass(frozen=True)
+class ViewCounts:
+    """How many rows of a view are in the tables that are kept equal to it.
+
+    Attributes:
+        rows: In the view.
+        mirrored: Engine → rows in its table.
+    """
+
+    view: str
+    rows: int
+    mirrored: Mapping[str, int]
+
+    @property
+    def agrees(self) -> bool:
+        """Whether every table has as many rows as the view."""
+        return all(rows == self.rows for rows in self.mirrored.values())
+
+
+@dataclass(frozen=True)
 class DemoReport:
     """A finished demo.
 
@@ -52,29 +71,21 @@ class DemoReport:
     rows_per_s: float
     query_rows: Mapping[str, int] = field(default_factory=dict)
     stays_up: bool = True
+    views: Sequence[ViewCounts] = ()
 
     @property
     def agrees(self) -> bool:
-        """Whether the counts of all streams agree."""
-        return all(counts.agrees for counts in self.counts)
+        """Whether the counts of all streams and views agree."""
+        return all(one.agrees for one in self.counts) and all(one.agrees for one in self.views)
 
 
 def print_demo(console: Console, report: DemoReport) -> None:
     """Print the counts side by side, the seconds of each phase, and where to look next."""
-    engines = sorted({engine for counts in report.counts for engine in counts.rows})
-    names = ("STREAM", "MESSAGES", *(engine.upper() for engine in engines), "AGREE")
-    rows = [
-        (
-            counts.stream,
-            f"{counts.messages:,}",
-            *(f"{counts.rows[engine]:,}" if engine in counts.rows else None for engine in engines),
-            "yes" if counts.agrees else "NO",
-        )
-        for counts in report.counts
-    ]
-    styles = {"AGREE": {"yes": "green", "NO": "bold red"}}
     console.print("\nEvery message, in every engine", style="bold")
-    print_listing(console, Listing(names, rows, frozenset(names[1:-1]), styles))
+    _print_counts(console, "STREAM", "MESSAGES", [(one.stream, one.messages, one.rows) for one in report.counts])
+    if report.views:
+        console.print("\nEvery view, in every engine", style="bold")
+        _print_counts(console, "VIEW", "ROWS", [(one.view, one.rows, one.mirrored) for one in report.views])
     phases = ", ".join(f"{phase} {seconds:.1f} s" for phase, seconds in report.seconds.items())
     console.print(
         f"\n{report.published:,} messages published, {report.rows_per_s:,.0f} rows/s into the tables; {phases}",
@@ -82,6 +93,24 @@ def print_demo(console: Console, report: DemoReport) -> None:
         soft_wrap=True,
     )
     console.print(_next(report), style="dim", markup=False, soft_wrap=True)
+
+
+def _print_counts(
+    console: Console, what: str, unit: str, counted: Sequence[tuple[str, int, Mapping[str, int]]]
+) -> None:
+    engines = sorted({engine for _, _, found in counted for engine in found})
+    names = (what, unit, *(engine.upper() for engine in engines), "AGREE")
+    rows = [
+        (
+            name,
+            f"{count:,}",
+            *(f"{found[engine]:,}" if engine in found else None for engine in engines),
+            "yes" if all(one == count for one in found.values()) else "NO",
+        )
+        for name, count, found in counted
+    ]
+    styles = {"AGREE": {"yes": "green", "NO": "bold red"}}
+    print_listing(console, Listing(names, rows, frozenset(names[1:-1]), styles))
 
 
 def demo_document(report: DemoReport) -> dict[str, Any]:
@@ -98,6 +127,14 @@ def demo_document(report: DemoReport) -> dict[str, Any]:
                 "rows": dict(counts.rows),
             }
             for counts in report.counts
+        ],
+        "views": [
+            {
+                "view": counts.view,
+                "rows": counts.rows,
+                "mirrored": dict(counts.mirrored),
+            }
+            for counts in report.views
         ],
         "published": report.published,
         "rows_per_s": round(report.rows_per_s),

@@ -30,9 +30,10 @@ async def run_feed(
     *,
     subject: str,
     skip: int = 0,
+    limit_s: float | None = None,
     on_progress: Callable[[PublishCounts], None] = lambda _counts: None,
 ) -> PublishCounts:
-    """Run the feed's program to its end and publish every line.
+    """Run the feed's program to its end, or for a while, and publish every line.
 
     Args:
         name: Of the feed, for errors.
@@ -42,6 +43,7 @@ async def run_feed(
         broker: Stores the messages.
         subject: Of each message; may hold fields of it.
         skip: Lines to pass over at the beginning, because an earlier run published them.
+        limit_s: Seconds after which the program is stopped; None lets it end by itself.
         on_progress: Told after every batch that is stored.
 
     Raises:
@@ -55,8 +57,12 @@ async def run_feed(
     publisher = LinePublisher(maker, broker, on_progress=on_progress)
     with tempfile.TemporaryFile() as complaints:
         process, output = await _start(name, feed, directory, complaints.fileno())
+        lines = _without_first(read_lines(output), skip)
+        ended = asyncio.Event()
         try:
-            counts = await publisher.run(_without_first(read_lines(output), skip))
+            counts = await publisher.run(lines if limit_s is None else _for_a_while(lines, limit_s, ended))
+            if limit_s is not None and not ended.is_set():
+                return counts
             await process.wait()
         finally:
             os.close(output)
@@ -106,6 +112,22 @@ async def _end(process: asyncio.subprocess.Process) -> None:
     except TimeoutError:
         process.kill()
         await process.wait()
+
+
+async def _for_a_while(
+    blocks: AsyncIterator[Sequence[bytes]], limit_s: float, ended: asyncio.Event
+) -> AsyncIterator[Sequence[bytes]]:
+    """Yield what comes within the limit; `ended` is set when the program ended before it."""
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + limit_s
+    while (left := deadline - loop.time()) > 0:
+        try:
+            yield await asyncio.wait_for(anext(blocks), left)
+        except TimeoutError:
+            return
+        except StopAsyncIteration:
+            ended.set()
+            return
 
 
 async def _without_first(blocks: AsyncIterator[Sequence[bytes]], count: int) -> AsyncIterator[Sequence[bytes]]:

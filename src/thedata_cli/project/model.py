@@ -41,6 +41,9 @@ class FeedSettings(Model):
     messages: Annotated[int, Field(ge=1)] | None = None
     """About how many messages it brings; for the progress bar."""
 
+    endless: bool = False
+    """Whether it never ends; `thedata demo` then runs it for a while."""
+
 
 class ProjectFile(Model):
     """The root of a project, `thedata.yaml`: its name, its components, its feeds."""
