@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -74,6 +75,13 @@ def running_emulator(data_dir: Path) -> Iterator[Emulator]:
         yield emulator
     finally:
         stop_emulator(emulator.process)
+
+
+def send(emulator: Emulator, source: str, body: str) -> None:
+    """Send one body to a webhook source."""
+    request = urllib.request.Request(emulator.webhook_url(source), body.encode(), {"Content-Type": "application/json"})
+    with urllib.request.urlopen(request, timeout=10) as answer:
+        assert answer.status == 200
 
 
 def _free_ports() -> tuple[int, int]:

@@ -78,9 +78,11 @@ class Stack:
 
 
 @contextlib.asynccontextmanager
-async def connected(emulator: Emulator, directory: Path) -> AsyncIterator[Stack]:
+async def connected(
+    emulator: Emulator, directory: Path, secrets: Mapping[str, str] | None = None
+) -> AsyncIterator[Stack]:
     component = MaterializeComponent()
-    endpoint = Endpoint(emulator.host, {"sql": emulator.sql_port, "http": emulator.http_port})
+    endpoint = Endpoint(emulator.host, {"sql": emulator.sql_port, "http": emulator.http_port}, secrets or {})
     async with component.connect(endpoint, "flights") as live:
         assert isinstance(live, MaterializeLive)
         yield Stack(component, live, directory)

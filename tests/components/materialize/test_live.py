@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import urllib.request
 from datetime import UTC, datetime
 from decimal import Decimal
 
 import pytest
-from tests.components.materialize.emulator_process import Emulator
+from tests.components.materialize.emulator_process import Emulator, send
 from tests.components.materialize.stack import Stack
 
 from thedata_cli.component_api.endpoints import Endpoint
@@ -19,13 +18,6 @@ from thedata_cli.errors import ServiceUnreachableError, StatementRejectedError
 from thedata_cli.health import CheckResult, CheckStatus
 
 pytestmark = pytest.mark.live
-
-
-def send(emulator: Emulator, source: str, body: str) -> None:
-    """Send one body to a webhook source."""
-    request = urllib.request.Request(emulator.webhook_url(source), body.encode(), {"Content-Type": "application/json"})
-    with urllib.request.urlopen(request, timeout=10) as answer:
-        assert answer.status == 200
 
 
 async def findings(stack: Stack) -> dict[str, CheckResult]:

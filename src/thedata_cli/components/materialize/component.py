@@ -16,6 +16,7 @@ from thedata_cli.components.materialize.desired import declaration_problems, des
 from thedata_cli.components.materialize.emulator import EMULATED_VERSION
 from thedata_cli.components.materialize.kinds import COMPONENT, KINDS
 from thedata_cli.components.materialize.objects import MaterializeObject
+from thedata_cli.components.materialize.webhook_sources import route_problems
 from thedata_cli.errors import Problem
 from thedata_cli.health import CheckResult
 from thedata_cli.plan.changes import ResourceKind
@@ -38,8 +39,9 @@ class MaterializeComponent(Component):
         return self.default_version if self.version in (None, EMULATED_VERSION) else str(self.version)
 
     def problems(self, project: ProjectView) -> Iterator[Problem]:
-        """Yield names that are taken, and objects that read each other in a circle."""
+        """Yield names that are taken, objects that read each other in a circle, and sources that take no rows."""
         yield from declaration_problems(project)
+        yield from route_problems(project.routes, project.declared, COMPONENT)
 
     def resources(self, project: ProjectView) -> Sequence[Resource]:
         """Return the clusters, sources, tables, views, materialized views and indexes."""

@@ -6,7 +6,8 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 from thedata_cli.component_api.endpoints import Endpoint
-from thedata_cli.component_api.live import ResultStream
+from thedata_cli.component_api.live import ResultStream, TableWriter
+from thedata_cli.component_api.routes import Route
 from thedata_cli.components.materialize.checks import check_server
 from thedata_cli.components.materialize.connection import Connection
 from thedata_cli.components.materialize.observed import as_live, read_objects
@@ -33,7 +34,7 @@ async def connect(endpoint: Endpoint, project: str, *, wanted_version: str) -> A
 
 
 class MaterializeLive:
-    """An open connection (`LiveComponent`, `CanQuery`)."""
+    """An open connection (`LiveComponent`, `CanQuery`, `CanWrite`)."""
 
     def __init__(self, endpoint: Endpoint, connection: Connection, project: str, wanted_version: str) -> None:
         self._endpoint = endpoint
@@ -83,6 +84,12 @@ class MaterializeLive:
     def query(self, sql: str) -> AbstractAsyncContextManager[ResultStream]:
         """Run one statement on a connection of its own."""
         return run_query(self._endpoint, sql)
+
+    def open_writer(self, route: Route) -> AbstractAsyncContextManager[TableWriter]:
+        """Open a writer for the source of a route."""
+        from thedata_cli.components.materialize.webhook_writer import open_writer
+
+        return open_writer(self._endpoint, self._connection, route)
 
 
 def _place_in_file(begin: SourcePosition, error: StatementRejectedError) -> SourcePosition:

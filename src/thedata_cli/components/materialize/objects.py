@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from thedata_cli.component_api.declarations import Model
 from thedata_cli.component_api.sql_files import SqlDeclaration, SqlMistakeError
-from thedata_cli.components.materialize.sql_text import Token, digest_of, tokenize
+from thedata_cli.components.materialize.sql_text import Token, digest_of, name_parts, tokenize
 
 DATABASE, SCHEMA = "materialize", "public"
 CLUSTER, SOURCE, TABLE, VIEW, MATERIALIZED_VIEW, INDEX = (
@@ -127,7 +127,7 @@ def _own_name(tokens: Sequence[Token], at: int, kind: str) -> tuple[str, Token, 
     """Return the name, its token, and the index of the token after it."""
     if kind == INDEX and at < len(tokens) and tokens[at].is_word("on", "in"):
         raise SqlMistakeError(tokens[at].start, "the index has no name", "write CREATE INDEX name ON view (column, …)")
-    parts = _name_parts(tokens, at)
+    parts = name_parts(tokens, at)
     if not parts:
         found = tokens[at] if at < len(tokens) else tokens[-1]
         raise SqlMistakeError(found.start, "a name is missing here")
@@ -161,12 +161,12 @@ def _references(kind: str, rest: Sequence[Token]) -> Iterator[Reference]:
 
 def _named(kind: str, rest: Sequence[Token]) -> Iterator[tuple[list[Token], bool]]:
     for at in range(len(rest)):
-        if _is_words(rest, at, "in", "cluster") and (parts := _name_parts(rest, at + 2)):
+        if _is_words(rest, at, "in", "cluster") and (parts := name_parts(rest, at + 2)):
             yield parts, True
             break
     if kind == INDEX:
         at = next((number for number, token in enumerate(rest) if token.is_word("on")), len(rest))
-        if parts := _name_parts(rest, at + 1):
+        if parts := name_parts(rest, at + 1):
             yield parts, False
     elif kind in (VIEW, MATERIALIZED_VIEW):
         yield from ((parts, False) for parts in _relations(rest))
@@ -195,19 +195,8 @@ def _relations(tokens: Sequence[Token]) -> Iterator[list[Token]]:
         elif token.is_word(*_END_OF_FROM):
             levels[-1] = (False, False)
         elif is_next and token.is_name and not token.is_word("lateral", "only"):
-            yield _name_parts(tokens, at)
+            yield name_parts(tokens, at)
             levels[-1] = (in_from, False)
-
-
-def _name_parts(tokens: Sequence[Token], at: int) -> list[Token]:
-    """Return the parts of the name that begins at a token; none where none begins."""
-    parts: list[Token] = []
-    while at < len(tokens) and tokens[at].is_name:
-        parts.append(tokens[at])
-        if not (at + 1 < len(tokens) and tokens[at + 1].is_symbol(".")):
-            break
-        at += 2
-    return parts
 
 
 def _is_here(parts: Sequence[str]) -> bool:

@@ -117,6 +117,17 @@ def _dollar_end(sql: str, start: int, tag: str) -> int:
     return end + len(tag)
 
 
+def name_parts(tokens: Sequence[Token], at: int) -> list[Token]:
+    """Return the parts of the name that begins at a token; none where none begins."""
+    parts: list[Token] = []
+    while at < len(tokens) and tokens[at].is_name:
+        parts.append(tokens[at])
+        if not (at + 1 < len(tokens) and tokens[at + 1].is_symbol(".")):
+            break
+        at += 2
+    return parts
+
+
 def digest_of(tokens: Sequence[Token]) -> str:
     r"""Return 16 hex digits that change when the meaning does; white space, comments and case of words do not count.
 
