@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Any
 
 from thedata_cli.component_api.endpoints import Endpoint
@@ -18,6 +18,8 @@ USER, DATABASE = "materialize", "materialize"
 CONNECT_LIMIT_S = 5
 STATEMENT_LIMIT_S = 75
 """Materialize gives up on a query of its own accord after 60 s, and says so."""
+
+_SERVER_ENDS = "57P0"
 
 
 class Connection:
@@ -102,7 +104,7 @@ async def open_connection(endpoint: Endpoint) -> psycopg.AsyncConnection[Any]:
                 application_name="thedata",
             )
     except TimeoutError:
-        raise _unreachable(endpoint, f"gave no answer within {CONNECT_LIMIT_S} s") from None
+        raise unreachable(endpoint, f"gave no answer within {CONNECT_LIMIT_S} s") from None
     except psycopg.Error as error:
         raise _refused(endpoint, str(error)) from error
 
@@ -110,16 +112,25 @@ async def open_connection(endpoint: Endpoint) -> psycopg.AsyncConnection[Any]:
 @asynccontextmanager
 async def translated(sql: str, endpoint: Endpoint) -> AsyncIterator[None]:
     """Set a time limit, and turn the driver's errors into the product's."""
+    limit = asyncio.timeout(STATEMENT_LIMIT_S)
+    with driver_errors(sql, endpoint):
+        try:
+            async with limit:
+                yield
+        except TimeoutError:
+            if not limit.expired():
+                raise
+            what = f"gave no answer within {STATEMENT_LIMIT_S} s to: {_beginning(sql)}"
+            raise unreachable(endpoint, what) from None
+
+
+@contextmanager
+def driver_errors(sql: str, endpoint: Endpoint) -> Iterator[None]:
+    """Turn the driver's errors into the product's."""
     import psycopg
 
-    limit = asyncio.timeout(STATEMENT_LIMIT_S)
     try:
-        async with limit:
-            yield
-    except TimeoutError:
-        if not limit.expired():
-            raise
-        raise _unreachable(endpoint, f"gave no answer within {STATEMENT_LIMIT_S} s to: {_beginning(sql)}") from None
+        yield
     except psycopg.Error as error:
         raise _translate(error, sql, endpoint) from error
 
@@ -127,9 +138,10 @@ async def translated(sql: str, endpoint: Endpoint) -> AsyncIterator[None]:
 def _translate(error: psycopg.Error, sql: str, endpoint: Endpoint) -> TheDataError:
     import psycopg
 
-    # A refusal has fields, if only a severity; a broken connection has none.
-    if isinstance(error, psycopg.OperationalError | psycopg.InterfaceError) and not error.diag.severity:
-        return _unreachable(endpoint, f"went away: {_first_line(str(error))}")
+    # A refusal has fields, if only a severity; a broken connection has none, or says that the server ends.
+    is_lost = not error.diag.severity or (error.sqlstate or "").startswith(_SERVER_ENDS)
+    if isinstance(error, psycopg.OperationalError | psycopg.InterfaceError) and is_lost:
+        return unreachable(endpoint, f"went away: {_first_line(str(error))}")
     position = error.diag.statement_position
     line, column = place_of(sql, int(position) - 1) if position else (0, 0)
     detail = [error.diag.message_detail or "", _pointer(sql, line, column)]
@@ -144,7 +156,7 @@ def _translate(error: psycopg.Error, sql: str, endpoint: Endpoint) -> TheDataErr
 
 def _refused(endpoint: Endpoint, reason: str) -> ServiceUnreachableError:
     if any(words in reason for words in ("refused", "timeout", "No route", "resolve", "unreachable")):
-        return _unreachable(endpoint, "does not answer")
+        return unreachable(endpoint, "does not answer")
     return _another_program(endpoint, reason)
 
 
@@ -155,7 +167,8 @@ def _another_program(endpoint: Endpoint, reason: str) -> ServiceUnreachableError
     )
 
 
-def _unreachable(endpoint: Endpoint, what: str) -> ServiceUnreachableError:
+def unreachable(endpoint: Endpoint, what: str) -> ServiceUnreachableError:
+    """Say that the server does not answer, in words such as "went away"."""
     return ServiceUnreachableError(
         f"Materialize at {_address(endpoint)} {what}",
         hint="start it with `thedata up`; `thedata logs materialize` says why it does not run",

@@ -8,6 +8,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from thedata_cli.component_api.endpoints import Endpoint
 from thedata_cli.component_api.live import ResultStream, TableWriter
 from thedata_cli.component_api.routes import Route
+from thedata_cli.component_api.views import Subscription
 from thedata_cli.components.materialize.checks import check_server
 from thedata_cli.components.materialize.connection import Connection
 from thedata_cli.components.materialize.observed import as_live, read_objects
@@ -34,7 +35,7 @@ async def connect(endpoint: Endpoint, project: str, *, wanted_version: str) -> A
 
 
 class MaterializeLive:
-    """An open connection (`LiveComponent`, `CanQuery`, `CanWrite`)."""
+    """An open connection (`LiveComponent`, `CanQuery`, `CanWrite`, `CanSubscribe`)."""
 
     def __init__(self, endpoint: Endpoint, connection: Connection, project: str, wanted_version: str) -> None:
         self._endpoint = endpoint
@@ -90,6 +91,14 @@ class MaterializeLive:
         from thedata_cli.components.materialize.webhook_writer import open_writer
 
         return open_writer(self._endpoint, self._connection, route)
+
+    def subscribe(
+        self, view: str, *, key: Sequence[str] = (), has_snapshot: bool = True
+    ) -> AbstractAsyncContextManager[Subscription]:
+        """Follow a view on a connection of its own."""
+        from thedata_cli.components.materialize.subscribing import subscribe
+
+        return subscribe(self._endpoint, view, key, has_snapshot=has_snapshot)
 
 
 def _place_in_file(begin: SourcePosition, error: StatementRejectedError) -> SourcePosition:

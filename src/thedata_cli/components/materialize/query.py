@@ -49,7 +49,7 @@ async def run_query(endpoint: Endpoint, sql: str) -> AsyncIterator[MaterializeRe
         cursor = connection.cursor()
         rows = cursor.stream(sql, size=_BLOCK_ROWS)
         first, has_result = await _first_row(rows, sql, endpoint)
-        columns = _result_columns(cursor) if first is not None else []
+        columns = result_columns(cursor) if first is not None else []
         if has_result and first is None:
             columns = await _columns_of_nothing(connection, sql, endpoint)
         yield MaterializeResult(columns, _blocks(first, rows, sql, endpoint))
@@ -91,10 +91,11 @@ async def _columns_of_nothing(
     if not first.is_word("select", "with", "show", "table", "values"):
         return []
     async with translated(sql, endpoint):
-        return _result_columns(await connection.execute(sql))
+        return result_columns(await connection.execute(sql))
 
 
-def _result_columns(cursor: psycopg.AsyncCursor[Any]) -> list[ResultColumn]:
+def result_columns(cursor: psycopg.AsyncCursor[Any]) -> list[ResultColumn]:
+    """Return names and types of the columns of a result."""
     return [ResultColumn(column.name, _type_name(column)) for column in cursor.description or ()]
 
 
