@@ -86,6 +86,24 @@ class CanSubscribe(Protocol):
         """
 
 
+_LAST_TIME = 253_402_300_799_999
+"""The end of year 9999: a view that never changes is told with the largest time there is."""
+
+
+def next_version(highest: int, until: int) -> int:
+    """Return the `_version` of rows that are written next: their time, and above all that is in the table.
+
+    Args:
+        highest: Of the table.
+        until: Of the changes; the clock of the view's server may have gone back.
+
+    Example:
+        >>> next_version(1_000, 5_000), next_version(9_000, 5_000), next_version(0, 2**64 - 1)
+        (5000, 9001, 1)
+    """
+    return max(until if until <= _LAST_TIME else 0, highest + 1)
+
+
 class MirrorWriter(Protocol):
     """Keeps one table equal to a view."""
 

@@ -14,7 +14,7 @@ from thedata_cli.component_api.component import ProjectView
 from thedata_cli.component_api.contracts import Contract
 from thedata_cli.component_api.declarations import AnyDeclared, Declared
 from thedata_cli.component_api.endpoints import Endpoint
-from thedata_cli.component_api.routes import Route
+from thedata_cli.component_api.routes import Route, ViewRoute
 from thedata_cli.components.clickhouse.component import PASSWORD, ClickHouseComponent
 from thedata_cli.components.clickhouse.live import ClickHouseLive
 from thedata_cli.components.clickhouse.tables import ClickHouseTable, ClickHouseView
@@ -55,13 +55,14 @@ class Stack:
     project: str = "flights"
     contracts: Mapping[str, Contract] = field(default_factory=dict)
     routes: Sequence[Route] = ()
+    view_routes: Sequence[ViewRoute] = ()
 
     @property
     def database(self) -> str:
         return self.component.database
 
     def view(self, declared: Sequence[AnyDeclared]) -> ProjectView:
-        return ProjectView(self.project, declared, self.contracts, self.routes)
+        return ProjectView(self.project, declared, self.contracts, self.routes, self.view_routes)
 
     async def plan(self, *declared: AnyDeclared, adopt: Collection[ResourceId] = ()) -> Plan:
         project = self.view(declared)

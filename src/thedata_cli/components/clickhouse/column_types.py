@@ -23,6 +23,8 @@ _TYPES = {
     FieldType.JSON: "String",
 }
 SEQUENCE_TYPE = "UInt64"
+VERSION_TYPE = "UInt64"
+DELETED_TYPE = "UInt8"
 
 
 def column_type(field: ContractField) -> str:
@@ -82,6 +84,7 @@ _INSTANTS = {
     "DateTime": ValueRange(_utc(1970, 1, 1), _utc(2106, 2, 7, 6, 28, 15, 999999)),
 }
 # Servers before the range was widened to all years cut wider ones off.
+_WIDE = ("Date32", "DateTime64")
 _CENTURY_DAYS = ValueRange(datetime.date(1900, 1, 1), datetime.date(2299, 12, 31))
 _CENTURY_INSTANTS = ValueRange(_utc(1900, 1, 1), _utc(2299, 12, 31, 23, 59, 59, 999999))
 
@@ -98,14 +101,38 @@ def value_range(field: FieldType, column: str, *, has_all_years: bool) -> ValueR
         >>> value_range(FieldType.INT32, "Nullable(UInt8)", has_all_years=True)
         ValueRange(low=0, high=255)
     """
-    name = re.sub(r"\(.*", "", bare_type(column), flags=re.DOTALL)
-    is_wide = name in ("Date32", "DateTime64") and not has_all_years
+    name = type_word(bare_type(column))
     if field is FieldType.DATE:
-        return _CENTURY_DAYS if is_wide else _DAYS.get(name)
+        return day_range(name, has_all_years=has_all_years)
     if field is FieldType.TIMESTAMP:
-        return _CENTURY_INSTANTS if is_wide else _INSTANTS.get(name)
+        return instant_range(name, has_all_years=has_all_years)
     if field in (FieldType.FLOAT32, FieldType.FLOAT64):
-        return _NUMBERS.get(name) if "Float" in name and field is FieldType.FLOAT64 else None
+        return number_range(name) if "Float" in name and field is FieldType.FLOAT64 else None
     if field in _TYPES and _TYPES[field].startswith("Int") and name != _TYPES[field]:
-        return _NUMBERS.get(name)
+        return number_range(name)
     return None
+
+
+def type_word(name: str) -> str:
+    """Return a type without its arguments.
+
+    Example:
+        >>> type_word("DateTime64(6, 'UTC')")
+        'DateTime64'
+    """
+    return re.sub(r"\(.*", "", name, flags=re.DOTALL)
+
+
+def number_range(word: str) -> ValueRange | None:
+    """Return the numbers that a type holds; None for a type of which the server checks it."""
+    return _NUMBERS.get(word)
+
+
+def day_range(word: str, *, has_all_years: bool) -> ValueRange | None:
+    """Return the dates that a type holds."""
+    return _CENTURY_DAYS if word in _WIDE and not has_all_years else _DAYS.get(word)
+
+
+def instant_range(word: str, *, has_all_years: bool) -> ValueRange | None:
+    """Return the instants that a type holds."""
+    return _CENTURY_INSTANTS if word in _WIDE and not has_all_years else _INSTANTS.get(word)

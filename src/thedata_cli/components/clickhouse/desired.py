@@ -8,14 +8,17 @@ from graphlib import CycleError, TopologicalSorter
 from thedata_cli.component_api.component import ProjectView
 from thedata_cli.component_api.contracts import SEQUENCE_COLUMN, Contract
 from thedata_cli.component_api.declarations import AnyDeclared, Declared
-from thedata_cli.component_api.routes import Route
+from thedata_cli.component_api.routes import Route, ViewRoute
 from thedata_cli.components.clickhouse.kinds import COMPONENT
+from thedata_cli.components.clickhouse.mirror_problems import mirror_problems
 from thedata_cli.components.clickhouse.sql import imbalance, table_references
 from thedata_cli.components.clickhouse.tables import (
     ENGINES,
     FED_ENGINES,
     ClickHouseTable,
     ClickHouseView,
+    Feed,
+    added_columns,
     column_specs,
     expression_positions,
     table_spec,
@@ -30,14 +33,14 @@ def desired_resources(project: ProjectView, database: str) -> list[Resource]:
     home = ResourceId(COMPONENT, "database", database)
     resources = [] if database == "default" else [Resource(home, {}, managed_by=project.name)]
     ids = {declared.model.name: _id(declared) for declared in project.declared}
-    fed = _routes_by_table(project.routes)
+    feeds = _feeds(project)
     for declared in project.declared:
         model = declared.model
         if isinstance(model, ClickHouseView):
             spec = view_spec(model, database)
             reads = _reads(model, database)
         else:
-            spec = table_spec(model, _contract(model, project), database, is_fed=model.name in fed)
+            spec = table_spec(model, _contract(model, project), database, feeds.get(model.name))
             reads = frozenset()
         depends_on = sorted(ids[name] for name in reads if name in ids and name != model.name)
         resources.append(
@@ -66,13 +69,14 @@ def _contract(table: ClickHouseTable, project: ProjectView) -> Contract | None:
     return project.contracts.get(table.contract) if table.contract else None
 
 
-def _routes_by_table(routes: Sequence[Route]) -> Mapping[str, Route]:
-    return {route.target.name: route for route in routes if route.target.component == COMPONENT}
+def _feeds(project: ProjectView) -> Mapping[str, Route | ViewRoute]:
+    feeds: tuple[Route | ViewRoute, ...] = (*project.routes, *project.view_routes)
+    return {feed.target.name: feed for feed in feeds if feed.target.component == COMPONENT}
 
 
 def declaration_problems(project: ProjectView, database: str) -> Iterator[Problem]:
     """Yield the mistakes that show without a server."""
-    fed = _routes_by_table(project.routes)
+    feeds = _feeds(project)
     first: dict[str, AnyDeclared] = {}
     for declared in project.declared:
         name = declared.model.name
@@ -82,9 +86,9 @@ def declaration_problems(project: ProjectView, database: str) -> Iterator[Proble
             )
         first.setdefault(name, declared)
         if isinstance(declared.model, ClickHouseView):
-            yield from _view_problems(declared, name in fed)
+            yield from _view_problems(declared, name in feeds)
         else:
-            yield from _table_problems(declared, project, fed.get(name))
+            yield from _table_problems(declared, project, feeds.get(name))
     yield from _circle_problems(project.declared, database)
 
 
@@ -108,9 +112,7 @@ def _circle_problems(all_declared: Sequence[AnyDeclared], database: str) -> Iter
         yield views[circle[0]].problem(("query",), f"views read each other in a circle: {' → '.join(circle)}")
 
 
-def _table_problems(
-    declared: Declared[ClickHouseTable], project: ProjectView, route: Route | None
-) -> Iterator[Problem]:
+def _table_problems(declared: Declared[ClickHouseTable], project: ProjectView, feed: Feed) -> Iterator[Problem]:
     table = declared.model
     contract = _contract(table, project)
     if table.contract and contract is None:
@@ -119,9 +121,11 @@ def _table_problems(
         return
     yield from _engine_problems(declared)
     yield from _expression_problems(declared)
-    yield from _column_problems(declared, contract, is_fed=route is not None)
-    if route is not None:
-        yield from _fed_problems(declared, contract, route)
+    yield from _column_problems(declared, contract, feed)
+    if isinstance(feed, Route):
+        yield from _fed_problems(declared, contract, feed)
+    elif feed is not None:
+        yield from mirror_problems(declared, contract, feed)
 
 
 def _engine_problems(declared: Declared[ClickHouseTable]) -> Iterator[Problem]:
@@ -155,31 +159,28 @@ def _expression_problems(declared: Declared[ClickHouseTable]) -> Iterator[Proble
             yield declared.problem(path, f"{text!r}: {wrong}", "one SQL expression")
 
 
-def _column_problems(
-    declared: Declared[ClickHouseTable], contract: Contract | None, *, is_fed: bool
-) -> Iterator[Problem]:
+def _column_problems(declared: Declared[ClickHouseTable], contract: Contract | None, feed: Feed) -> Iterator[Problem]:
     table = declared.model
     seen: set[str] = set()
     for index, column in enumerate(table.columns):
         if column.name in seen:
             yield declared.problem(("columns", index, "name"), f"column {column.name!r} is declared twice")
         seen.add(column.name)
-        if column.name == SEQUENCE_COLUMN and is_fed:
+        if column.name in added_columns(feed):
             yield declared.problem(
-                ("columns", index, "name"),
-                f"{SEQUENCE_COLUMN!r} is added by itself: a pipeline feeds the table",
+                ("columns", index, "name"), f"{column.name!r} is added by itself: a pipeline feeds the table"
             )
         if contract and contract.field(column.name) and (column.materialized or column.alias):
             yield declared.problem(
                 ("columns", index, "name"), f"{column.name!r} is a field of contract {contract.name!r}",
                 "a computed column needs a name of its own",
             )  # fmt: skip
-    names = column_specs(table, contract, is_fed=is_fed)
+    names = column_specs(table, contract, feed)
     for name in names:
         if name.lower() == "not":
             # Written into the table's definition without quotes, so that the server could not read it back.
             yield declared.problem(("columns",), f"ClickHouse cannot keep a column named {name!r}", "another name")
-    if not names:
+    if not names.keys() - added_columns(feed):
         yield declared.problem((), f"table {table.name!r} has no columns", "set `contract` or `columns`")
 
 
@@ -196,7 +197,7 @@ def _fed_problems(declared: Declared[ClickHouseTable], contract: Contract | None
             ("table_engine",), "without a version the row inserted last wins, even when its message is older",
             f"ReplacingMergeTree({SEQUENCE_COLUMN})",
         )  # fmt: skip
-    names = column_specs(table, contract, is_fed=True)
+    names = column_specs(table, contract, route)
     missing = [field.name for field in route.contract.fields if field.name not in names]
     if missing:
         yield declared.problem(

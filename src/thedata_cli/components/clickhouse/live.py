@@ -11,7 +11,8 @@ from typing import Any
 
 from thedata_cli.component_api.endpoints import Endpoint
 from thedata_cli.component_api.live import ResultColumn, ResultStream, TableWriter
-from thedata_cli.component_api.routes import Route
+from thedata_cli.component_api.routes import Route, ViewRoute
+from thedata_cli.component_api.views import MirrorWriter
 from thedata_cli.components.clickhouse.checks import check
 from thedata_cli.components.clickhouse.connection import (
     STATEMENT_TIMEOUT_S,
@@ -20,6 +21,7 @@ from thedata_cli.components.clickhouse.connection import (
     another_program,
 )
 from thedata_cli.components.clickhouse.kinds import COMPONENT
+from thedata_cli.components.clickhouse.mirror import count_rows, open_mirror
 from thedata_cli.components.clickhouse.normal_form import normal_form
 from thedata_cli.components.clickhouse.observed import read_owner, read_tables
 from thedata_cli.components.clickhouse.values import RESULT_FORMAT, RESULT_SETTINGS, converter
@@ -139,6 +141,16 @@ class ClickHouseLive:
     def open_writer(self, route: Route) -> AbstractAsyncContextManager[TableWriter]:
         """Open a writer for the route's table."""
         return contextlib.nullcontext(ClickHouseWriter(self._connection, route))
+
+    async def mirrored_rows(self, table: str) -> int:
+        """Return how many rows a table shows that is kept equal to a view."""
+        return await count_rows(self._connection, table)
+
+    def open_mirror(
+        self, route: ViewRoute, columns: Sequence[ResultColumn]
+    ) -> AbstractAsyncContextManager[MirrorWriter]:
+        """Open the route's table for a view with these columns."""
+        return open_mirror(self._connection, route, columns)
 
 
 def _refuse_format(found: str, wanted: str) -> None:

@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
+from collections.abc import Iterator
 
-from thedata_cli.errors import StatementRejectedError
+from thedata_cli.errors import ServiceUnreachableError, StatementRejectedError
+
+ROW_ERRORS = frozenset(
+    {6, 25, 26, 27, 32, 33, 38, 41, 53, 69, 70, 72, 117, 130, 131, 153, 321, 349, 376, 395, 407, 441, 467, 469, 636}
+    | {675, 676, 691}
+)
+"""The row itself is wrong: a value that does not parse, or does not fit its column."""
+
+# The server cannot take it now: time, memory, disk, too many parts, shutting down.
+_PASSING_ERRORS = frozenset({159, 164, 202, 209, 210, 236, 241, 242, 243, 252, 290, 319, 341, 394, 425, 473, 745, 999})
 
 _UNKNOWN_NAME = re.compile(
     r"(?:[Uu]nknown (?:(?:table )?expression identifier|identifier|function)|Function with name) [`']?(\w+)"
@@ -18,6 +29,26 @@ class ServerError(StatementRejectedError):
         super().__init__(f"ClickHouse error {number}: {reason}", detail=detail, line=line, column=column)
         self.number = number
         self.reason = reason
+
+
+@contextlib.contextmanager
+def try_again_later(table: str) -> Iterator[None]:
+    """Turn what passes by itself into "try again later"."""
+    try:
+        yield
+    except ServerError as error:
+        if error.number not in _PASSING_ERRORS:
+            raise
+        raise ServiceUnreachableError(
+            f"clickhouse cannot take rows for {table} now: {error.reason}",
+            hint="`thedata doctor` tells what it lacks",
+        ) from error
+
+
+def row_number(error: ServerError) -> int | None:
+    """Return which of the inserted rows is at fault, from 0; None when the server does not say."""
+    match = re.search(r"\(at row (\d+)\)", error.reason)
+    return int(match[1]) - 1 if match else None
 
 
 def server_error(text: str, sql: str = "", *, number: int = 0) -> ServerError:

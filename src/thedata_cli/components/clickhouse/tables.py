@@ -9,7 +9,9 @@ from pydantic import AfterValidator, Field, model_validator
 
 from thedata_cli.component_api.contracts import SEQUENCE_COLUMN, Contract
 from thedata_cli.component_api.declarations import Declaration, Declared, Model, Name
-from thedata_cli.components.clickhouse.column_types import SEQUENCE_TYPE, column_type
+from thedata_cli.component_api.routes import Route, ViewRoute
+from thedata_cli.component_api.views import DELETED_COLUMN, VERSION_COLUMN
+from thedata_cli.components.clickhouse.column_types import DELETED_TYPE, SEQUENCE_TYPE, VERSION_TYPE, column_type
 from thedata_cli.components.clickhouse.sql import quoted
 from thedata_cli.errors import SourcePosition
 from thedata_cli.plan.resources import JsonValue
@@ -22,6 +24,10 @@ ENGINES = (
 
 FED_ENGINES = ("MergeTree", "ReplacingMergeTree")
 """Engines that keep a row as it was inserted, so that a pipeline can recognise what is already there."""
+
+
+MIRROR_ENGINE = f"ReplacingMergeTree({VERSION_COLUMN}, {DELETED_COLUMN})"
+"""The engine of a table that is kept equal to a view: the last row of a key counts, unless it says that it is gone."""
 
 
 def _no_blank(text: str) -> str:
@@ -85,13 +91,14 @@ class ClickHouseTable(Declaration):
     """Contract whose fields become the first columns."""
 
     columns: tuple[ClickHouseColumn, ...] = ()
-    """Further columns, or other types for columns of the contract."""
+    """Further columns, or other types for columns of the contract; those of the view that feeds the table."""
 
     table_engine: Expression = "MergeTree"
-    """Table engine with its arguments, such as `ReplacingMergeTree(_sequence)`."""
+    """Table engine with its arguments, such as `ReplacingMergeTree(_sequence)`; by default
+    `ReplacingMergeTree(_version, _deleted)` for a table that a view feeds."""
 
     order_by: tuple[Expression, ...] | None = None
-    """Sorting key; by default the contract's key, else its event time."""
+    """Sorting key; by default the key of the pipeline's view, else the contract's key, else its event time."""
 
     primary_key: tuple[Expression, ...] | None = None
     """Prefix of the sorting key that is kept in memory; by default all of it."""
@@ -148,16 +155,35 @@ def key_text(expressions: Sequence[str]) -> str:
     return expressions[0] if len(expressions) == 1 else f"({', '.join(expressions)})"
 
 
-def default_order(contract: Contract | None) -> tuple[str, ...]:
+Feed = Route | ViewRoute | None
+"""What feeds a table, if anything does."""
+
+
+def engine_of(table: ClickHouseTable, feed: Feed) -> str:
+    """Return the table engine, the default filled in."""
+    is_declared = "table_engine" in table.model_fields_set
+    return MIRROR_ENGINE if isinstance(feed, ViewRoute) and not is_declared else table.table_engine
+
+
+def added_columns(feed: Feed) -> Mapping[str, str]:
+    """Return the columns that a table has because a pipeline feeds it, with their types."""
+    if isinstance(feed, Route):
+        return {SEQUENCE_COLUMN: SEQUENCE_TYPE}
+    return {VERSION_COLUMN: VERSION_TYPE, DELETED_COLUMN: DELETED_TYPE} if feed else {}
+
+
+def _default_order(contract: Contract | None, feed: Feed) -> tuple[str, ...]:
     """Return the sorting key of a table that declares none."""
+    if isinstance(feed, ViewRoute):
+        return tuple(quoted(name) for name in feed.key)
     if contract is None:
         return ()
     names = contract.key or ((contract.event_time,) if contract.event_time else ())
     return tuple(quoted(name) for name in names)
 
 
-def column_specs(table: ClickHouseTable, contract: Contract | None, *, is_fed: bool) -> dict[str, JsonValue]:
-    """Return every column in its order: the contract's, the table's own, and the sequence where a pipeline feeds it."""
+def column_specs(table: ClickHouseTable, contract: Contract | None, feed: Feed) -> dict[str, JsonValue]:
+    """Return every column in its order: the contract's, the table's own, and those that its pipeline adds."""
     own = {column.name: column for column in table.columns}
     specs: dict[str, JsonValue] = {}
     for field in contract.fields if contract else ():
@@ -168,8 +194,8 @@ def column_specs(table: ClickHouseTable, contract: Contract | None, *, is_fed: b
                 "type": column_type(field), "default": "", "codec": "", "comment": field.description,
             }  # fmt: skip
     specs.update({name: _column_spec(column) for name, column in own.items()})
-    if is_fed:
-        specs[SEQUENCE_COLUMN] = {"type": SEQUENCE_TYPE, "default": "", "codec": "", "comment": ""}
+    for name, type_name in added_columns(feed).items():
+        specs[name] = {"type": type_name, "default": "", "codec": "", "comment": ""}
     return specs
 
 
@@ -182,17 +208,15 @@ def _column_spec(column: ClickHouseColumn, *, comment: str = "") -> JsonValue:
     }
 
 
-def table_spec(
-    table: ClickHouseTable, contract: Contract | None, database: str, *, is_fed: bool
-) -> dict[str, JsonValue]:
+def table_spec(table: ClickHouseTable, contract: Contract | None, database: str, feed: Feed) -> dict[str, JsonValue]:
     """Return the spec of a table, defaults filled in; expressions as the user wrote them."""
-    columns = column_specs(table, contract, is_fed=is_fed)
-    order = table.order_by if table.order_by is not None else default_order(contract)
+    columns = column_specs(table, contract, feed)
+    order = table.order_by if table.order_by is not None else _default_order(contract, feed)
     order_by = key_text(order) if table.is_merge_tree else ""
     settings = {name: _setting_text(value) for name, value in table.settings.items()}
     return {
         "database": database,
-        "engine": table.table_engine,
+        "engine": engine_of(table, feed),
         "columns": columns,
         "column_order": list(columns),
         "partition_by": table.partition_by or "",

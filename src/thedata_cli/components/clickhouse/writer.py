@@ -7,10 +7,8 @@ the server drops one that it has seen, also while the first is still under way.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
-import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,13 +17,13 @@ from thedata_cli.component_api.live import Batch, RejectedRow
 from thedata_cli.component_api.routes import Route
 from thedata_cli.components.clickhouse.column_types import ValueRange, value_range
 from thedata_cli.components.clickhouse.connection import Connection
-from thedata_cli.components.clickhouse.rejections import ServerError
+from thedata_cli.components.clickhouse.rejections import ROW_ERRORS, ServerError, row_number, try_again_later
 from thedata_cli.components.clickhouse.sql import literal, quoted
-from thedata_cli.errors import ServiceUnreachableError, StatementRejectedError
+from thedata_cli.errors import StatementRejectedError
 
-_READING = {"date_time_input_format": "best_effort"}
-_INSERT = {
-    **_READING,
+READING = {"date_time_input_format": "best_effort"}
+INSERT = {
+    **READING,
     "async_insert": "0",
     "input_format_parallel_parsing": "0",
     "input_format_skip_unknown_fields": "0",
@@ -37,14 +35,6 @@ _INSERT = {
 
 _LOOKED_UP_AT_ONCE = 5000
 _LONG_QUERY = {"max_query_size": str(256 * 2**20)}
-
-# The row itself is wrong: a value that does not parse, or does not fit its column.
-_ROW_ERRORS = frozenset(
-    {6, 25, 26, 27, 32, 33, 38, 41, 53, 69, 70, 72, 117, 130, 131, 153, 321, 349, 376, 395, 407, 441, 467, 469, 636}
-    | {675, 676, 691}
-)  # fmt: skip
-# The server cannot take it now: time, memory, disk, too many parts, shutting down.
-_PASSING_ERRORS = frozenset({159, 164, 202, 209, 210, 236, 241, 242, 243, 252, 290, 319, 341, 394, 425, 473, 745, 999})
 
 
 class ClickHouseWriter:
@@ -58,7 +48,7 @@ class ClickHouseWriter:
 
     async def highest_sequence(self) -> int:
         """Return the highest `_sequence` in the table, 0 when it has none."""
-        with _try_again_later(self._route):
+        with try_again_later(self._route.target.name):
             rows = await self._connection.rows(f"SELECT max({quoted(SEQUENCE_COLUMN)}) FROM {self._table}")
         return int(rows[0][0])
 
@@ -69,7 +59,7 @@ class ClickHouseWriter:
             ServiceUnreachableError: The server is down, or may have written some of the rows: try again later.
             StatementRejectedError: The server refuses for a reason outside the rows, such as a missing table.
         """
-        with _try_again_later(self._route):
+        with try_again_later(self._route.target.name):
             try:
                 return await self._write(batch)
             except StatementRejectedError:
@@ -113,11 +103,11 @@ class ClickHouseWriter:
             await self._connection.run(
                 f"INSERT INTO {self._table} ({layout.column_list}) FORMAT JSONEachRow",
                 data=_encoded(rows),
-                parameters={**_INSERT, "insert_deduplication_token": token},
+                parameters={**INSERT, "insert_deduplication_token": token},
                 has_database=False,
             )
         except ServerError as error:
-            if error.number in _ROW_ERRORS:
+            if error.number in ROW_ERRORS:
                 return error
             raise
         return None
@@ -145,7 +135,7 @@ class ClickHouseWriter:
             f"WHERE {quoted(SEQUENCE_COLUMN)} BETWEEN {min(low, high)} AND {max(low, high)} AND ({columns}) IN ("
             f"SELECT {columns} FROM format(JSONEachRow, {literal(structure)}, "
             f"{literal(_encoded(rows).decode())}))",
-            parameters={**_READING, **_LONG_QUERY, "input_format_skip_unknown_fields": "1"},
+            parameters={**READING, **_LONG_QUERY, "input_format_skip_unknown_fields": "1"},
         )
         return {row[0] for row in found}
 
@@ -201,23 +191,8 @@ def _token(route: Route, rows: Sequence[Any]) -> str:
 
 def _parts(rows: Sequence[Any], error: ServerError) -> list[Sequence[Any]]:
     """Split rows of which one is at fault: that one from the rest where the server names it, else into halves."""
-    match = re.search(r"\(at row (\d+)\)", error.reason)
-    position = int(match[1]) - 1 if match else -1
-    if 0 <= position < len(rows):
+    position = row_number(error)
+    if position is not None and 0 <= position < len(rows):
         return [[rows[position]], [*rows[:position], *rows[position + 1 :]]]
     middle = len(rows) // 2
     return [rows[:middle], rows[middle:]]
-
-
-@contextlib.contextmanager
-def _try_again_later(route: Route) -> Iterator[None]:
-    """Turn what passes by itself into "try again later"."""
-    try:
-        yield
-    except ServerError as error:
-        if error.number not in _PASSING_ERRORS:
-            raise
-        raise ServiceUnreachableError(
-            f"clickhouse cannot take rows for {route.target.name} now: {error.reason}",
-            hint="`thedata doctor` tells what it lacks",
-        ) from error
