@@ -24,6 +24,9 @@ Views = Mapping[str, str]
 """File of `views/` without its ending → text."""
 
 
+SECRETS = {"webhook_key": "it's \\ the key"}
+
+
 def project(directory: Path, views: Views) -> ProjectView:
     """Write a project and load it as a user's is loaded."""
     shutil.rmtree(directory / "views", ignore_errors=True)
@@ -70,7 +73,7 @@ class Stack:
     async def clear(self) -> None:
         """Drop everything that a test may have made."""
         found = await self.live.observe()
-        for kind in ("source", "table", "view", "materialized_view", "cluster"):
+        for kind in ("source", "secret", "table", "view", "materialized_view", "cluster"):
             keyword = kind.replace("_", " ").upper()
             for resource in found:
                 if resource.id.kind == kind and resource.id.name != "quickstart":
@@ -78,11 +81,9 @@ class Stack:
 
 
 @contextlib.asynccontextmanager
-async def connected(
-    emulator: Emulator, directory: Path, secrets: Mapping[str, str] | None = None
-) -> AsyncIterator[Stack]:
+async def connected(emulator: Emulator, directory: Path, secrets: Mapping[str, str] = SECRETS) -> AsyncIterator[Stack]:
     component = MaterializeComponent()
-    endpoint = Endpoint(emulator.host, {"sql": emulator.sql_port, "http": emulator.http_port}, secrets or {})
+    endpoint = Endpoint(emulator.host, {"sql": emulator.sql_port, "http": emulator.http_port}, secrets)
     async with component.connect(endpoint, "flights") as live:
         assert isinstance(live, MaterializeLive)
         yield Stack(component, live, directory)

@@ -22,7 +22,7 @@ def test_every_kind_is_explained_and_has_an_example() -> None:
 
 @pytest.mark.live
 async def test_the_examples_are_as_declared_after_apply(stack: Stack) -> None:
-    assert len((await stack.apply(EXAMPLES)).changes) == len(EXAMPLES) == 6
+    assert len((await stack.apply(EXAMPLES)).changes) == len(EXAMPLES) == 7
     assert [change for change in (await stack.plan(EXAMPLES)).changes] == []
 
 

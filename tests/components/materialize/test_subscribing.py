@@ -146,9 +146,7 @@ async def test_a_view_that_cannot_be_computed_says_why_and_recovers(stack: Stack
     async with following(stack, "delays", key=["id"]) as (_, changes):
         await anext(changes)
         await stack.run("INSERT INTO flights VALUES (1, 'AA', 'late')")
-        with pytest.raises(
-            StatementRejectedError, match="view delays cannot be followed: .*Evaluation error"
-        ) as raised:
+        with pytest.raises(StatementRejectedError, match="Evaluation error") as raised:
             await until_changed(changes)
         assert raised.value.message.startswith("view delays cannot be followed: ")
         assert 'invalid input syntax for type integer: "late"' in raised.value.message

@@ -14,9 +14,9 @@ from thedata_cli.components.materialize.webhook_sources import WebhookDefinition
 from thedata_cli.errors import SourcePosition
 
 
-def pipeline_problems(directory: Path, source: str, statement: str) -> list[str]:
+def pipeline_problems(directory: Path, source: str, statement: str, **others: str) -> list[str]:
     """The mistakes of a pipeline into a source that a project declares with this statement."""
-    view = replace(project(directory, {"events": statement}), routes=(route_to(source, EVENTS),))
+    view = replace(project(directory, {"events": statement, **others}), routes=(route_to(source, EVENTS),))
     place = SourcePosition(Path("pipelines/events.yaml"), 4, 5)
     view = replace(view, routes=tuple(replace(route, position=place) for route in view.routes))
     return [str(problem) for problem in MaterializeComponent().problems(view)]
@@ -30,6 +30,15 @@ def test_a_pipeline_leads_into_a_declared_source_that_takes_json(tmp_path: Path)
     assert pipeline_problems(tmp_path, "events", SOURCE.replace("JSON", "text")) == [
         "pipelines/events.yaml:4:5: sources: source materialize/events takes TEXT, and no rows of a pipeline; "
         "rows are sent as JSON: its definition must say BODY FORMAT JSON"
+    ]
+
+
+def test_rows_are_signed_with_the_file_that_has_the_name_of_the_secret(tmp_path: Path) -> None:
+    key = "CREATE SECRET webhook_key AS :'webhook_key'"
+    assert pipeline_problems(tmp_path, "events", f"{SOURCE} {CHECK}", key=key) == []
+    assert pipeline_problems(tmp_path, "events", f"{SOURCE} {CHECK}", key=key.replace(":'webhook", ":'other")) == [
+        "pipelines/events.yaml:4:5: sources: rows for source materialize/events are signed with secrets/webhook_key, "
+        "not other_key; write CREATE SECRET webhook_key AS :'webhook_key'"
     ]
 
 

@@ -31,6 +31,8 @@ CHECK = (
     "  constant_time_eq(decode(headers->'x-signature', 'base64'), hmac(body, key, 'sha256')))"
 )
 
+SIGNED = {"events": f"{SOURCE} {CHECK}", "webhook_key": "CREATE SECRET webhook_key AS :'webhook_key'"}
+
 
 def route_to(source: str, contract: Contract = EVENTS) -> Route:
     return Route(
@@ -159,35 +161,29 @@ async def test_a_large_batch_is_several_requests_and_a_row_that_is_too_large_is_
     assert requests == [(Decimal(6),)]
 
 
-async def test_rows_are_signed_with_the_secret_of_the_check(materialize: Emulator, tmp_path: Path) -> None:
-    async with connected(materialize, tmp_path, {"webhook_key": "it's \\ the key"}) as stack:
-        try:
-            await stack.run("CREATE SECRET webhook_key AS 'it''s \\ the key'")
-            await stack.apply({"events": f"{SOURCE} {CHECK}"})
-            await write(stack, batch_of([event(1, "é")]))
-            assert await stored(stack) == [1]
-            await stack.run("ALTER SECRET webhook_key AS 'another'")
-            with pytest.raises(StatementRejectedError, match=r"failed to validate the request \(400\)") as raised:
-                await write(stack, batch_of([event(2)]))
-            assert "constant_time_eq" in raised.value.detail
-            assert "base64 of the HMAC-SHA-256 of the body with the secret webhook_key" in raised.value.hint
-            await stack.run("ALTER SECRET webhook_key AS 'it''s \\ the key'")
-            await write(stack, batch_of([event(2)]))
-            assert await stored(stack) == [1, 2]
-        finally:
-            await stack.run("DROP SOURCE IF EXISTS events")
-            await stack.run("DROP SECRET IF EXISTS webhook_key")
+async def test_rows_are_signed_with_the_secret_of_the_check(
+    stack: Stack, materialize: Emulator, tmp_path: Path
+) -> None:
+    await stack.apply(SIGNED)
+    await write(stack, batch_of([event(1, "é")]))
+    assert await stored(stack) == [1]
+    async with connected(materialize, tmp_path, {"webhook_key": "another"}) as rotated:
+        with pytest.raises(StatementRejectedError, match=r"failed to validate the request \(400\)") as raised:
+            await write(rotated, batch_of([event(2)]))
+        assert "constant_time_eq" in raised.value.detail
+        assert "base64 of the HMAC-SHA-256 of the body with the secret webhook_key" in raised.value.hint
+        assert str(await rotated.apply(SIGNED)) == "update materialize/secret/webhook_key: value differs"
+        await write(rotated, batch_of([event(2)]))
+        assert await stored(stack) == [1, 2]
+    with pytest.raises(StatementRejectedError, match="failed to validate"):
+        await write(stack, batch_of([event(3)]))
 
 
-async def test_a_secret_that_is_not_known_here_is_named(stack: Stack) -> None:
-    await stack.run("CREATE SECRET webhook_key AS 'k'")
-    try:
-        await stack.apply({"events": f"{SOURCE} {CHECK}"})
+async def test_a_secret_that_is_not_known_here_is_named(stack: Stack, materialize: Emulator, tmp_path: Path) -> None:
+    await stack.apply(SIGNED)
+    async with connected(materialize, tmp_path, {}) as other:
         with pytest.raises(StatementRejectedError, match="asks for the secret webhook_key, whose value is not known"):
-            await write(stack, batch_of([event(1)]))
-    finally:
-        await stack.run("DROP SOURCE IF EXISTS events")
-        await stack.run("DROP SECRET webhook_key")
+            await write(other, batch_of([event(1)]))
 
 
 async def test_a_check_that_does_not_sign_is_shown(stack: Stack) -> None:

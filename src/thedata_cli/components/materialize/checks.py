@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from thedata_cli.components.materialize.connection import Connection
+from thedata_cli.components.materialize.kinds import read_mark
+from thedata_cli.components.materialize.objects import DATABASE, SCHEMA
+from thedata_cli.components.materialize.secret_values import value_digest
 from thedata_cli.components.materialize.sql_text import quoted
 from thedata_cli.errors import StatementRejectedError
 from thedata_cli.health import CheckResult, CheckStatus
@@ -27,6 +30,33 @@ _SOURCES = """
 SELECT name, status, coalesce(error, '') FROM mz_internal.mz_source_statuses
 WHERE id LIKE 'u%' AND status NOT IN ('running', 'starting', 'created') ORDER BY 1
 """
+_SECRETS = f"""
+SELECT o.name, coalesce(c.comment, '') FROM mz_catalog.mz_objects o
+JOIN mz_catalog.mz_schemas s ON s.id = o.schema_id AND s.name = '{SCHEMA}'
+JOIN mz_catalog.mz_databases b ON b.id = s.database_id AND b.name = '{DATABASE}'
+LEFT JOIN mz_internal.mz_comments c ON c.id = o.id AND c.object_type = 'secret' AND c.object_sub_id IS NULL
+WHERE o.type = 'secret' ORDER BY 1
+"""
+
+
+async def check_secrets(connection: Connection, project: str, secrets: Mapping[str, str]) -> Sequence[CheckResult]:
+    """Return the findings about the project's secrets that are known here by the name they have in the server."""
+    marks = {str(name): read_mark(str(comment)) for name, comment in await connection.rows(_SECRETS)}
+    known = {name: digest for name, (owner, digest) in marks.items() if owner == project and name in secrets}
+    changed = [name for name, digest in known.items() if value_digest(project, name, secrets[name]) != digest]
+    return [secrets_result(len(known), changed)] if known else []
+
+
+def secrets_result(count: int, changed: Sequence[str]) -> CheckResult:
+    """Judge secrets whose value in the project is no longer that of the server."""
+    facts: dict[str, object] = {"secrets": count, "changed": len(changed)}
+    if not changed:
+        return CheckResult("materialize.secrets", CheckStatus.OK, f"{count} secrets are as in secrets/", facts=facts)
+    return CheckResult(
+        "materialize.secrets", CheckStatus.WARNING, f"other values than in secrets/: {', '.join(changed)}",
+        cause="the files changed after the last apply; sources whose CHECK uses them will refuse rows",
+        fix="thedata apply", facts=facts,
+    )  # fmt: skip
 
 
 async def check_server(connection: Connection, wanted_version: str) -> Sequence[CheckResult]:

@@ -9,7 +9,7 @@ from typing import ClassVar
 
 from thedata_cli.component_api.component import Component, ProjectView
 from thedata_cli.component_api.embedded import EmbeddedProcess, HttpProbe, Installation, Placement, Progress
-from thedata_cli.component_api.endpoints import Endpoint
+from thedata_cli.component_api.endpoints import Endpoint, SecretSpec
 from thedata_cli.component_api.live import LiveComponent
 from thedata_cli.component_api.sql_files import SqlDeclaration
 from thedata_cli.components.materialize.desired import declaration_problems, desired_resources
@@ -44,8 +44,13 @@ class MaterializeComponent(Component):
         yield from route_problems(project.routes, project.declared, COMPONENT)
 
     def resources(self, project: ProjectView) -> Sequence[Resource]:
-        """Return the clusters, sources, tables, views, materialized views and indexes."""
+        """Return the clusters, secrets, sources, tables, views, materialized views and indexes."""
         return desired_resources(project)
+
+    def secrets_for(self, project: ProjectView) -> Sequence[SecretSpec]:
+        """Return the secrets that hold the values of those that the project declares."""
+        values = {one.model.value: one.model.name for one in project.declared if one.model.value}
+        return [SecretSpec(value, f"value of the secret {name} in Materialize") for value, name in values.items()]
 
     def install(self, placement: Placement, progress: Progress) -> Installation:  # noqa: ARG002
         """Find the packages of the emulator.

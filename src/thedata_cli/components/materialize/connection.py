@@ -56,6 +56,26 @@ class Connection:
         async with self._lock:
             await self._run(sql)
 
+    async def execute_secretly(self, sql: str, shown: str) -> None:
+        """Run a statement of which no word may be told.
+
+        Args:
+            sql: What is sent.
+            shown: What errors show in its place.
+
+        Raises:
+            ServiceUnreachableError: The server does not answer; what it did with the statement is unknown.
+            StatementRejectedError: It refuses the statement.
+        """
+        async with self._lock:
+            try:
+                await self._run(sql, shown)
+            except StatementRejectedError as error:
+                # The driver's own words, which quote the statement, end here.
+                raise StatementRejectedError(
+                    error.message, hint=error.hint, detail=error.detail, line=error.line, column=error.column
+                ) from None
+
     async def server_version(self) -> str:
         """Return the version that the server reports, and whose it is: the emulator says so itself.
 
@@ -73,10 +93,10 @@ class Connection:
             await self._open.close()
             self._open = None
 
-    async def _run(self, sql: str) -> list[tuple[Any, ...]]:
+    async def _run(self, sql: str, shown: str = "") -> list[tuple[Any, ...]]:
         if self._open is None or self._open.closed:
             self._open = await open_connection(self.endpoint)
-        async with translated(sql, self.endpoint):
+        async with translated(shown or sql, self.endpoint):
             cursor = await self._open.execute(sql)
             return await cursor.fetchall() if cursor.description else []
 

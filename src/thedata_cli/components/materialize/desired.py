@@ -8,7 +8,7 @@ from graphlib import CycleError, TopologicalSorter
 from thedata_cli.component_api.component import ProjectView
 from thedata_cli.component_api.declarations import AnyDeclared
 from thedata_cli.components.materialize.kinds import COMPONENT
-from thedata_cli.components.materialize.objects import CLUSTER, INDEX, MaterializeObject
+from thedata_cli.components.materialize.objects import CLUSTER, INDEX, SECRET, SOURCE, TABLE, MaterializeObject
 from thedata_cli.errors import Problem
 from thedata_cli.plan.resources import Resource, ResourceId
 
@@ -17,18 +17,32 @@ Named = Mapping[tuple[bool, str], AnyDeclared]
 
 
 def declaration_problems(project: ProjectView) -> Iterator[Problem]:
-    """Yield names that are taken, and objects that read each other in a circle."""
+    """Yield names that are taken, unknown secrets, and objects that read each other in a circle."""
     named: dict[tuple[bool, str], AnyDeclared] = {}
     for declared in project.declared:
         first = named.setdefault((declared.model.is_cluster, declared.model.name), declared)
         if first is not declared:
             message = f"{declared.model.name!r} is declared twice; first in {first.source.position(('name',))}"
             yield declared.problem(("name",), message, "all but clusters share one set of names")
+    yield from _secret_problems(named)
     circle = _circle(named)
     if circle:
         first = named[circle[0]]
         names = " reads ".join(name for _, name in circle)
         yield first.problem((f"references.{circle[1][1]}",), f"objects read each other in a circle: {names}")
+
+
+def _secret_problems(named: Named) -> Iterator[Problem]:
+    """Yield what a CHECK names as a secret that is none."""
+    for declared in named.values():
+        if declared.model.kind not in (SOURCE, TABLE):
+            continue
+        for name in [reference.name for reference in declared.model.references if not reference.is_cluster]:
+            found = named.get((False, name))
+            if found is None or found.model.kind != SECRET:
+                what = f"{name!r} is a {found.model.kind.replace('_', ' ')}, no secret" if found else ""
+                expected = f"declare it in a file of views/: CREATE SECRET {name} AS :'{name}'"
+                yield declared.problem((f"references.{name}",), what or f"unknown secret {name!r}", expected)
 
 
 def desired_resources(project: ProjectView) -> Sequence[Resource]:
@@ -44,7 +58,7 @@ def _resource(declared: AnyDeclared, named: Named, project: str) -> Resource:
     places = {path: declared.source.position((path,)) for path in model.offsets if path}
     return Resource(
         _id(model),
-        {"definition": model.statement},
+        {"value": ""} if model.kind == SECRET else {"definition": model.statement},
         depends_on=tuple(sorted(depends_on)),
         inside=on if model.kind == INDEX else None,
         is_rebuilt_with_dependencies=not model.is_cluster,

@@ -9,6 +9,7 @@ from thedata_cli.components.materialize.objects import (
     CLUSTER,
     INDEX,
     MATERIALIZED_VIEW,
+    SECRET,
     SOURCE,
     TABLE,
     VIEW,
@@ -23,14 +24,14 @@ COMPONENT = "materialize"
 _MARK = re.compile(r"\[thedata:(?P<project>[A-Za-z0-9_-]+) (?P<digest>[0-9a-f]{16})\]")
 
 
-def mark(project: str, statement: str) -> str:
-    """Return the comment that says which project made an object, and from which definition.
+def mark(project: str, digest: str) -> str:
+    """Return the comment that says which project made an object, and from which definition or value.
 
     Example:
-        >>> mark("flights", "CREATE VIEW v AS SELECT 1")
+        >>> mark("flights", definition_digest("CREATE VIEW v AS SELECT 1"))
         '[thedata:flights 305be499cecab420]'
     """
-    return f"[thedata:{project} {definition_digest(statement)}]"
+    return f"[thedata:{project} {digest}]"
 
 
 def read_mark(comment: str) -> tuple[str, str]:
@@ -93,8 +94,19 @@ class ClusterKind(ObjectKind):
         return Recipe(Action.UPDATE, (*change, _mark_step(desired)))
 
 
+class SecretKind(ObjectKind):
+    """A secret, whose value changes in place: what uses it goes on with the new one."""
+
+    def to_update(self, observed: Resource, desired: Resource, differences: Sequence[Difference]) -> Recipe:  # noqa: ARG002
+        """Return the statements that set its value, which is put in when they are sent, and mark it."""
+        variable = desired.statement[desired.statement.rindex(":") :]
+        change = [Step(f"ALTER SECRET {quoted(desired.id.name)} AS {variable}")] if differences else []
+        return Recipe(Action.UPDATE, (*change, _mark_step(desired)))
+
+
 KINDS = (
     ClusterKind(CLUSTER),
+    SecretKind(SECRET),
     ObjectKind(SOURCE, loses="all its rows"),
     ObjectKind(TABLE, loses="all its rows"),
     ObjectKind(VIEW),
@@ -119,7 +131,8 @@ def cluster_options(statement: str) -> str:
 
 
 def _mark_step(desired: Resource) -> Step:
-    comment = literal(mark(desired.managed_by, desired.statement))
+    digest = desired.spec["value"] if desired.id.kind == SECRET else definition_digest(desired.statement)
+    comment = literal(mark(desired.managed_by, str(digest)))
     return Step(f"COMMENT ON {_keyword(desired.id.kind)} {quoted(desired.id.name)} IS {comment}")
 
 

@@ -9,10 +9,11 @@ from thedata_cli.component_api.endpoints import Endpoint
 from thedata_cli.component_api.live import ResultStream, TableWriter
 from thedata_cli.component_api.routes import Route
 from thedata_cli.component_api.views import Subscription
-from thedata_cli.components.materialize.checks import check_server
+from thedata_cli.components.materialize.checks import check_secrets, check_server
 from thedata_cli.components.materialize.connection import Connection
 from thedata_cli.components.materialize.observed import as_live, read_objects
 from thedata_cli.components.materialize.query import run_query
+from thedata_cli.components.materialize.secret_values import with_digests, with_value
 from thedata_cli.errors import SourcePosition, StatementRejectedError
 from thedata_cli.health import CheckResult
 from thedata_cli.plan.changes import Step
@@ -56,8 +57,9 @@ class MaterializeLive:
         """Return the declared objects with the server's spelling of those that have not changed.
 
         Raises:
-            InvalidProjectError: Objects need some that the project no longer declares.
+            InvalidProjectError: Objects need some that the project no longer declares, or a secret has no value.
         """
+        desired = with_digests(desired, self._endpoint.secrets, self._project)
         self._written_at = {one.statement: one.position for one in desired if one.position}
         return as_live(desired, await self.observe(), self._project)
 
@@ -67,8 +69,12 @@ class MaterializeLive:
         Raises:
             StatementRejectedError: The server refuses it; where it stands in a file of the project, with file and line.
         """
+        secret = with_value(step.call, self._endpoint.secrets)
         try:
-            await self._connection.execute(step.call)
+            if secret is None:
+                await self._connection.execute(step.call)
+            else:
+                await self._connection.execute_secretly(secret, step.call)
         except StatementRejectedError as error:
             begin = self._written_at.get(step.call)
             if begin is None:
@@ -80,7 +86,10 @@ class MaterializeLive:
 
     async def check(self) -> Sequence[CheckResult]:
         """Return the doctor's findings."""
-        return await check_server(self._connection, self._wanted_version)
+        return [
+            *await check_server(self._connection, self._wanted_version),
+            *await check_secrets(self._connection, self._project, self._endpoint.secrets),
+        ]
 
     def query(self, sql: str) -> AbstractAsyncContextManager[ResultStream]:
         """Run one statement on a connection of its own."""

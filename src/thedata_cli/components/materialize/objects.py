@@ -9,17 +9,19 @@ from pydantic import ValidationError
 
 from thedata_cli.component_api.declarations import Model
 from thedata_cli.component_api.sql_files import SqlDeclaration, SqlMistakeError
+from thedata_cli.components.materialize.secret_values import value_variable
 from thedata_cli.components.materialize.sql_text import Token, digest_of, name_parts, tokenize
+from thedata_cli.components.materialize.webhook_sources import check_secrets
 
 DATABASE, SCHEMA = "materialize", "public"
-CLUSTER, SOURCE, TABLE, VIEW, MATERIALIZED_VIEW, INDEX = (
-    "cluster", "source", "table", "view", "materialized_view", "index",
+CLUSTER, SECRET, SOURCE, TABLE, VIEW, MATERIALIZED_VIEW, INDEX = (
+    "cluster", "secret", "source", "table", "view", "materialized_view", "index",
 )  # fmt: skip
 _KIND_OF = {
-    ("cluster",): CLUSTER, ("source",): SOURCE, ("table",): TABLE, ("view",): VIEW,
+    ("cluster",): CLUSTER, ("secret",): SECRET, ("source",): SOURCE, ("table",): TABLE, ("view",): VIEW,
     ("materialized", "view"): MATERIALIZED_VIEW, ("index",): INDEX,
 }  # fmt: skip
-_EXPECTED = "a file holds one CREATE CLUSTER, SOURCE … FROM WEBHOOK, TABLE, VIEW, MATERIALIZED VIEW or INDEX"
+_EXPECTED = "a file holds one CREATE CLUSTER, SECRET, SOURCE … FROM WEBHOOK, TABLE, VIEW, MATERIALIZED VIEW or INDEX"
 _END_OF_FROM = ("where", "group", "having", "order", "limit", "union", "except", "intersect", "select", "options")
 
 
@@ -45,6 +47,9 @@ class MaterializeObject(SqlDeclaration):
 
     references: tuple[Reference, ...]
 
+    value: str = ""
+    """Of a secret: the name under `secrets/` of what holds its value."""
+
     @property
     def is_cluster(self) -> bool:
         """Whether its name is one of the clusters'."""
@@ -62,13 +67,15 @@ class MaterializeObject(SqlDeclaration):
         name, name_token, after = _own_name(tokens, at, kind)
         rest = tokens[after:]
         _check_webhook(kind, rest, name_token)
+        value = value_variable(name, rest, tokens[-1]) if kind == SECRET else ""
         references = tuple(_references(kind, rest))
         begin = tokens[0].start
         places = {"": begin, "name": name_token.start, **{f"references.{one.name}": one.offset for one in references}}
         try:
             return cls(
-                name=name, offsets=places, kind=kind, statement=text[begin : tokens[-1].end], references=references
-            )
+                name=name, offsets=places, kind=kind, statement=text[begin : tokens[-1].end], references=references,
+                value=value,
+            )  # fmt: skip
         except ValidationError:
             raise SqlMistakeError(name_token.start, f"{name!r} is no name here", "letters, digits, _ and -") from None
 
@@ -111,11 +118,6 @@ def _kind(tokens: Sequence[Token]) -> tuple[str, int]:
         if _is_words(tokens, at, *words):
             at += len(words)
             return kind, at + 3 if _is_words(tokens, at, "if", "not", "exists") else at
-    if _is_words(tokens, at, "secret"):
-        raise SqlMistakeError(
-            tokens[at].start, "a secret's value does not belong in a file of the project",
-            "create it by hand; a CHECK may name it",
-        )  # fmt: skip
     if _is_words(tokens, at, "default", "index"):
         raise SqlMistakeError(tokens[at].start, "the index has no name", "write CREATE INDEX name ON view (column, …)")
     if at >= len(tokens):
@@ -151,7 +153,7 @@ def _check_webhook(kind: str, rest: Sequence[Token], name: Token) -> None:
 
 
 def _references(kind: str, rest: Sequence[Token]) -> Iterator[Reference]:
-    """Yield what the statement names, each once: its cluster, what its index is on, what its query reads."""
+    """Yield what the statement names, each once: cluster, secrets, what an index is on, what a query reads."""
     seen: set[tuple[bool, str]] = set()
     for parts, is_cluster in _named(kind, rest):
         if _is_here([part.value for part in parts]) and (key := (is_cluster, parts[-1].value)) not in seen:
@@ -170,6 +172,8 @@ def _named(kind: str, rest: Sequence[Token]) -> Iterator[tuple[list[Token], bool
             yield parts, False
     elif kind in (VIEW, MATERIALIZED_VIEW):
         yield from ((parts, False) for parts in _relations(rest))
+    elif kind in (SOURCE, TABLE):
+        yield from ((parts, False) for parts in check_secrets(rest))
 
 
 def _relations(tokens: Sequence[Token]) -> Iterator[list[Token]]:

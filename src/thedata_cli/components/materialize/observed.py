@@ -9,7 +9,7 @@ from pathlib import Path
 
 from thedata_cli.components.materialize.connection import Connection
 from thedata_cli.components.materialize.kinds import COMPONENT, read_mark
-from thedata_cli.components.materialize.objects import CLUSTER, DATABASE, INDEX, SCHEMA, definition_digest
+from thedata_cli.components.materialize.objects import CLUSTER, DATABASE, INDEX, SCHEMA, SECRET, definition_digest
 from thedata_cli.errors import InvalidProjectError, Problem, SourcePosition
 from thedata_cli.plan.resources import JsonValue, Resource, ResourceId
 
@@ -26,7 +26,7 @@ LEFT JOIN (
 ) d ON d.id = o.id
 LEFT JOIN mz_catalog.mz_indexes i ON i.id = o.id
 LEFT JOIN mz_internal.mz_comments c ON c.id = o.id AND c.object_type = o.type AND c.object_sub_id IS NULL
-WHERE o.id LIKE 'u%' AND o.type IN ('source', 'table', 'view', 'materialized-view', 'index')
+WHERE o.id LIKE 'u%' AND o.type IN ('secret', 'source', 'table', 'view', 'materialized-view', 'index')
 """
 _CLUSTERS = """
 SELECT k.id, k.name, k.size, k.replication_factor, coalesce(c.comment, '')
@@ -109,6 +109,9 @@ def resources_of(found: Sequence[LiveObject], project: str) -> Sequence[Resource
                 if read_mark(user.comment)[0] == project and not _goes_along(user, one)
             ],
         }
+        if one.id.kind == SECRET:
+            # The server shows no value, and the digest in the mark is that of the value.
+            spec["value"] = digest
         inside = by_key[one.on].id if one.on in by_key else None
         resources.append(Resource(one.id, spec, depends_on=tuple(needs), inside=inside, managed_by=owner))
     return resources
@@ -145,7 +148,8 @@ def as_live(desired: Sequence[Resource], observed: Sequence[Resource], project: 
     found = []
     for resource in desired:
         current = live.get(resource.id)
-        if current is None or current.spec["digest"] != definition_digest(resource.statement):
+        is_secret = resource.id.kind == SECRET
+        if is_secret or current is None or current.spec["digest"] != definition_digest(resource.statement):
             found.append(resource)
             continue
         lost = [one for one in current.depends_on if one in going]

@@ -154,7 +154,7 @@ def quoted(name: str) -> str:
 
 
 def literal(text: str) -> str:
-    """Quote a string; without a backslash in it, which the mark of a project never has.
+    """Quote a string as the standard has it: a backslash stands for itself.
 
     Example:
         >>> literal("it's")

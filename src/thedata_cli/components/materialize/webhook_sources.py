@@ -58,17 +58,25 @@ def check_secrets(tokens: Sequence[Token]) -> Iterator[list[Token]]:
 
 
 def route_problems(routes: Sequence[Route], declared: Sequence[AnyDeclared], component: str) -> Iterator[Problem]:
-    """Yield routes to what is no source that takes JSON, of this component."""
+    """Yield routes of this component to what is no source that takes JSON, or whose rows could not be signed."""
     sources = {one.model.name: one.model for one in declared if one.model.kind == "source"}
+    values = {one.model.name: one.model.value for one in declared if one.model.value}
     for route in routes:
         if route.target.component != component or route.position is None:
             continue
         name = route.target.name
         if name not in sources:
             yield Problem(route.position, "sources", f"unknown source {component}/{name}", "declare it in views/")
-        elif (found := webhook_definition(sources[name].statement).body_format) != JSON:
-            message = f"source {component}/{name} takes {found.upper() or 'no webhooks'}, and no rows of a pipeline"
+            continue
+        definition = webhook_definition(sources[name].statement)
+        if definition.body_format != JSON:
+            what = definition.body_format.upper() or "no webhooks"
+            message = f"source {component}/{name} takes {what}, and no rows of a pipeline"
             yield Problem(route.position, "sources", message, BODY_HINT)
+        for secret in definition.secrets[:1]:
+            if values.get(secret, secret) != secret:
+                message = f"rows for source {component}/{name} are signed with secrets/{secret}, not {values[secret]}"
+                yield Problem(route.position, "sources", message, f"write CREATE SECRET {secret} AS :'{secret}'")
 
 
 def _body_format(tokens: Sequence[Token]) -> str:
