@@ -10,7 +10,8 @@ import pytest
 from tests.project.conftest import BASE, Files, write
 from thedata_cli.errors import UsageError
 from thedata_cli.plan.resources import ResourceId
-from thedata_cli.project.load import find_project, load_project, open_project
+from thedata_cli.project.files import find_project
+from thedata_cli.project.load import load_project, open_project
 from thedata_cli.project.model import Project
 
 Load = Callable[..., Project]

@@ -22,8 +22,9 @@ app = typer.Typer(
 )
 
 
-def _print_version(is_asked: bool) -> None:
-    if is_asked:
+def _print_version(context: typer.Context, is_asked: bool) -> None:
+    # A line that is completed is parsed too, and then nothing may be printed.
+    if is_asked and not context.resilient_parsing:
         typer.echo(f"thedata {__version__}")
         raise typer.Exit
 

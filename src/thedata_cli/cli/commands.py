@@ -11,6 +11,7 @@ from thedata_cli.cli import project
 from thedata_cli.cli import lifecycle
 from thedata_cli.cli import changes
 from thedata_cli.cli import stream
+from thedata_cli.cli import stream_tail
 from thedata_cli.cli import query
 from thedata_cli.cli import environment
 from thedata_cli.cli import doctor

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from thedata_cli.cli.app import app
-from thedata_cli.cli.options import Format, OutputFormat
+from thedata_cli.cli.options import BlueprintName, Format, OutputFormat
 from thedata_cli.cli.run_command import run_command
 from thedata_cli.errors import ExitCode
 from thedata_cli.output.console import Show
@@ -19,9 +19,7 @@ from thedata_cli.output.console import Show
 @run_command
 async def demo(
     show: Show,
-    blueprint: Annotated[
-        str, typer.Option("--blueprint", "-b", help="A name from `blueprint ls`, or a path.")
-    ] = "flights",
+    blueprint: BlueprintName = "flights",
     directory: Annotated[
         Path | None, typer.Option("--dir", metavar="DIR", help="Project to make or go on with.  [default: ./NAME-demo]")
     ] = None,

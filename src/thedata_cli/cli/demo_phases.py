@@ -22,8 +22,9 @@ from thedata_cli.output.table import print_table
 from thedata_cli.pipeline.feeds import run_feed
 from thedata_cli.plan.resources import ResourceId
 from thedata_cli.project.blueprints import Blueprint, find_blueprint
+from thedata_cli.project.files import PROJECT_FILE
 from thedata_cli.project.load import load_project
-from thedata_cli.project.model import PROJECT_FILE, FeedSettings, Project
+from thedata_cli.project.model import FeedSettings, Project
 from thedata_cli.project.queries import NamedQuery
 from thedata_cli.project.scaffold import scaffold
 from thedata_cli.stack.live_stack import LiveStack, connect

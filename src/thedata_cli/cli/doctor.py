@@ -28,7 +28,7 @@ async def doctor(
     """
     from thedata_cli.health import CheckStatus
     from thedata_cli.output.checks import DoctorReport, doctor_document, print_doctor
-    from thedata_cli.project.load import find_project
+    from thedata_cli.project.files import find_project
     from thedata_cli.targets.doctor import examine
 
     try:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from thedata_cli.cli import completion
 from thedata_cli.cli.app import app
 from thedata_cli.cli.options import AllowDataLoss, EnvironmentName, Format, OutputFormat, ProjectDir
 from thedata_cli.cli.run_command import run_command
@@ -99,7 +100,7 @@ async def down(
     """
     from thedata_cli.output.quantities import bytes_text
     from thedata_cli.output.services import DownReport, down_document, print_down, service_progress
-    from thedata_cli.project.load import find_project
+    from thedata_cli.project.files import find_project
     from thedata_cli.targets.choose import target_of_directory
 
     target = target_of_directory(find_project(project))
@@ -120,7 +121,9 @@ async def down(
 @run_command
 async def restart(
     show: Show,
-    service: Annotated[str, typer.Argument(help="The service to stop and start again.")],
+    service: Annotated[
+        str, typer.Argument(help="The service to stop and start again.", autocompletion=completion.services)
+    ],
     project: ProjectDir = Path(),
     environment: EnvironmentName = "dev",
     timeout: Timeout = 120,
@@ -174,7 +177,9 @@ async def status(
 @run_command
 async def logs(
     show: Show,
-    service: Annotated[str | None, typer.Argument(help="One service; all of them when left out.")] = None,
+    service: Annotated[
+        str | None, typer.Argument(help="One service; all of them when left out.", autocompletion=completion.services)
+    ] = None,
     project: ProjectDir = Path(),
     environment: EnvironmentName = "dev",
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with new lines until Ctrl-C.")] = False,

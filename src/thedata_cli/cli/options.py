@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from thedata_cli.cli import completion
+
 
 class Format(StrEnum):
     """How a command shows its result."""
@@ -30,6 +32,13 @@ EnvironmentName = Annotated[
         metavar="NAME",
         envvar="THEDATA_ENVIRONMENT",
         help="Overlay under environments/ to apply.",
+        autocompletion=completion.environments,
+    ),
+]
+BlueprintName = Annotated[
+    str,
+    typer.Option(
+        "--blueprint", "-b", help="A name from `blueprint ls`, or a path.", autocompletion=completion.blueprints
     ),
 ]
 OutputFormat = Annotated[

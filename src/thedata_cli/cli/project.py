@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from thedata_cli.cli import completion
 from thedata_cli.cli.app import app
-from thedata_cli.cli.options import EnvironmentName, Format, OutputFormat, ProjectDir, Yes
+from thedata_cli.cli.options import BlueprintName, EnvironmentName, Format, OutputFormat, ProjectDir, Yes
 from thedata_cli.cli.run_command import run_command
 from thedata_cli.errors import UsageError
 from thedata_cli.output.console import Show
@@ -28,9 +29,7 @@ app.add_typer(blueprint_app, name="blueprint")
 def init(
     show: Show,
     directory: Annotated[Path, typer.Argument(metavar="DIR", help="Directory to make; its name is the project's.")],
-    blueprint: Annotated[
-        str, typer.Option("--blueprint", "-b", help="A name from `blueprint ls`, or a path.")
-    ] = "flights",
+    blueprint: BlueprintName = "flights",
     settings: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Answer a question; repeatable.")
     ] = None,
@@ -123,7 +122,7 @@ def schema(
     """
     import json
 
-    from thedata_cli.project.load import find_project
+    from thedata_cli.project.files import find_project
     from thedata_cli.project.schemas import all_schemas, write_schemas
 
     if write:
@@ -156,7 +155,9 @@ def list_all(
 @run_command
 def show_one(
     show: Show,
-    name: Annotated[str, typer.Argument(help="A name from `blueprint ls`, or a path.")],
+    name: Annotated[
+        str, typer.Argument(help="A name from `blueprint ls`, or a path.", autocompletion=completion.blueprints)
+    ],
     output: OutputFormat = Format.HUMAN,  # noqa: ARG001
 ) -> None:
     """Show what a blueprint makes and what it asks. Reads only.

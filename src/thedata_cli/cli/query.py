@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from thedata_cli.cli import completion
 from thedata_cli.cli.app import app
 from thedata_cli.cli.options import EnvironmentName, ProjectDir
 from thedata_cli.cli.run_command import run_command
@@ -28,7 +29,12 @@ _SHORTEST_INTERVAL_S = 0.1
 @run_command
 async def query(
     show: Show,
-    engine: Annotated[str, typer.Argument(metavar="ENGINE", help="Engine that runs it, such as clickhouse.")] = "",
+    engine: Annotated[
+        str,
+        typer.Argument(
+            metavar="ENGINE", help="Engine that runs it, such as clickhouse.", autocompletion=completion.engines
+        ),
+    ] = "",
     sql: Annotated[str | None, typer.Argument(metavar="SQL", help="One statement.")] = None,
     project: ProjectDir = Path(),
     environment: EnvironmentName = "dev",
@@ -38,7 +44,11 @@ async def query(
     name: Annotated[
         str,
         typer.Option(
-            "--name", "-n", metavar="NAME", help="Run a query of the project's queries/; it knows its engine."
+            "--name",
+            "-n",
+            metavar="NAME",
+            help="Run a query of the project's queries/; it knows its engine.",
+            autocompletion=completion.queries,
         ),
     ] = "",
     output: Annotated[

@@ -1,9 +1,8 @@
-"""`stream ls`, `info`, `tail`, `pub`: the streams of the running stack and the messages in them."""
+"""`stream ls`, `info`, `pub`: the streams of the running stack; `stream tail` is in `stream_tail.py`."""
 
 from __future__ import annotations
 
 import contextlib
-import datetime
 import sys
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from thedata_cli.cli import completion
 from thedata_cli.cli.app import app
 from thedata_cli.cli.options import EnvironmentName, Format, OutputFormat, ProjectDir
 from thedata_cli.cli.run_command import run_command
@@ -18,7 +18,7 @@ from thedata_cli.errors import ExitCode, UsageError
 from thedata_cli.output.console import Show
 
 if TYPE_CHECKING:
-    from thedata_cli.component_api.live import CanTail, StreamState, TailStart
+    from thedata_cli.component_api.live import CanTail, StreamState
     from thedata_cli.pipeline.outgoing import MessageMaker
     from thedata_cli.project.model import Project
     from thedata_cli.stack.live_stack import LiveStack
@@ -26,7 +26,12 @@ if TYPE_CHECKING:
 stream_app = typer.Typer(help="Look into streams, and publish to them.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(stream_app, name="stream")
 
-StreamName = Annotated[str, typer.Argument(metavar="STREAM", help="Name of the stream, as `stream ls` shows it.")]
+StreamName = Annotated[
+    str,
+    typer.Argument(
+        metavar="STREAM", help="Name of the stream, as `stream ls` shows it.", autocompletion=completion.streams
+    ),
+]
 
 
 @stream_app.command("ls")
@@ -45,7 +50,7 @@ async def ls(
     from thedata_cli.output.streams import print_streams, streams_document
     from thedata_cli.project.load import open_project
 
-    async with _connect(open_project(project, environment)) as live:
+    async with connect_brokers(open_project(project, environment)) as live:
         streams = await live.with_ability(CanTail).streams()
     show.result(streams, human=print_streams, document=streams_document)
     return ExitCode.OK
@@ -68,57 +73,9 @@ async def info(
     from thedata_cli.output.streams import print_stream, stream_document
     from thedata_cli.project.load import open_project
 
-    async with _connect(open_project(project, environment)) as live:
-        state = await _state_of(live.with_ability(CanTail), stream)
+    async with connect_brokers(open_project(project, environment)) as live:
+        state = await state_of(live.with_ability(CanTail), stream)
     show.result(state, human=print_stream, document=stream_document)
-    return ExitCode.OK
-
-
-@stream_app.command("tail")
-@run_command
-async def tail(
-    show: Show,
-    stream: StreamName,
-    project: ProjectDir = Path(),
-    environment: EnvironmentName = "dev",
-    since: Annotated[
-        str, typer.Option("--since", metavar="AGE", help="Begin that long ago (`5m`), or at a time in RFC 3339.")
-    ] = "",
-    from_seq: Annotated[
-        int | None, typer.Option("--from-seq", metavar="N", min=1, help="Begin at this sequence.")
-    ] = None,
-    last: Annotated[int | None, typer.Option("--last", metavar="N", min=1, help="Begin with the last N.")] = None,
-    subject: Annotated[str, typer.Option("--subject", "-s", help="Only these subjects; may have `*` and `>`.")] = "",
-    limit: Annotated[int | None, typer.Option("--limit", "-n", metavar="N", min=1, help="End after N.")] = None,
-    no_follow: Annotated[bool, typer.Option("--no-follow", help="End after what is there now.")] = False,
-    headers: Annotated[bool, typer.Option("--headers", help="Also print the headers of each message.")] = False,
-    output: OutputFormat = Format.HUMAN,  # noqa: ARG001
-) -> ExitCode:
-    """Print messages as they arrive. Reads only.
-
-    Begins now, or at an earlier place; goes on until Ctrl-C unless told otherwise, and leaves no trace on the server.
-    With --output json, each message is one line of JSON.
-
-    Example: thedata stream tail departures --last 5 --no-follow --output json
-    """
-    from thedata_cli.cli.closed_pipe import ended_by_closed_pipe
-    from thedata_cli.component_api.live import CanTail
-    from thedata_cli.output.messages import MessageLines, PrettyMessages
-    from thedata_cli.project.load import open_project
-
-    start = _tail_start(since, from_seq, last, is_finite=no_follow)
-    printer = MessageLines(sys.stdout.buffer) if show.is_json else PrettyMessages(show.stdout, with_headers=headers)
-    async with _connect(open_project(project, environment)) as live:
-        log = live.with_ability(CanTail)
-        await _state_of(log, stream)
-        with ended_by_closed_pipe():
-            async with contextlib.aclosing(log.tail(stream, start, subject=subject)) as messages:
-                count = 0
-                async for message in messages:
-                    printer.print(message)
-                    count += 1
-                    if count == limit:
-                        break
     return ExitCode.OK
 
 
@@ -161,8 +118,8 @@ async def pub(
     from thedata_cli.project.load import open_project
 
     loaded = open_project(project, environment)
-    async with _connect(loaded) as live:
-        maker = _message_maker(loaded, await _state_of(live.with_ability(CanTail), stream), subject)
+    async with connect_brokers(loaded) as live:
+        maker = _message_maker(loaded, await state_of(live.with_ability(CanTail), stream), subject)
         if message is None and sys.stdin.isatty():
             show.note("one message a line; Ctrl-D ends the input")
         began = time.monotonic()
@@ -181,7 +138,7 @@ async def pub(
 
 
 @contextlib.asynccontextmanager
-async def _connect(project: Project) -> AsyncIterator[LiveStack]:
+async def connect_brokers(project: Project) -> AsyncIterator[LiveStack]:
     """Connect to what has streams, and to nothing else: a table store that is down must not be in the way."""
     from thedata_cli.stack.live_stack import connect
     from thedata_cli.targets.choose import choose_target
@@ -192,7 +149,12 @@ async def _connect(project: Project) -> AsyncIterator[LiveStack]:
         yield live
 
 
-async def _state_of(log: CanTail, name: str) -> StreamState:
+async def state_of(log: CanTail, name: str) -> StreamState:
+    """Return one stream.
+
+    Raises:
+        UsageError: There is none of that name.
+    """
     from thedata_cli.project.suggestions import suggest
 
     streams = {stream.name: stream for stream in await log.streams()}
@@ -200,31 +162,6 @@ async def _state_of(log: CanTail, name: str) -> StreamState:
         hint = f"{suggest(name, streams)} `thedata apply` creates the declared ones"
         raise UsageError(f"there is no stream {name!r}", hint=hint)
     return streams[name]
-
-
-def _tail_start(since: str, from_seq: int | None, last: int | None, *, is_finite: bool) -> TailStart:
-    from thedata_cli.component_api.live import TailStart
-
-    if sum(bool(option) for option in (since, from_seq, last)) > 1:
-        raise UsageError("--since, --from-seq and --last say different beginnings", hint="give one of them")
-    return TailStart(_moment(since) if since else None, from_seq, last, is_finite)
-
-
-def _moment(text: str) -> datetime.datetime:
-    """Return the moment that an age or a time means; times without an offset are in UTC."""
-    from thedata_cli.component_api.units import parse_duration
-
-    try:
-        return datetime.datetime.now(datetime.UTC) - datetime.timedelta(seconds=parse_duration(text))
-    except (ValueError, OverflowError):
-        pass
-    try:
-        moment = datetime.datetime.fromisoformat(text)
-    except ValueError:
-        raise UsageError(
-            f"--since {text!r} is no age and no time", hint="write `5m`, `1h30m` or `2013-01-01T10:00:00Z`"
-        ) from None
-    return moment if moment.tzinfo else moment.replace(tzinfo=datetime.UTC)
 
 
 def _message_maker(project: Project, stream: StreamState, subject: str) -> MessageMaker:

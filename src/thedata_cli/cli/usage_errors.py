@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import sys
 from collections.abc import Sequence
@@ -39,7 +40,7 @@ def wants_json(arguments: Sequence[str]) -> bool:
         >>> wants_json(["plan", "-o", "json", "--nope"]), wants_json(["plan", "--nope"])
         (True, False)
     """
-    pairs = zip(arguments, [*arguments[1:], ""], strict=True)
+    pairs = itertools.pairwise(arguments)
     return (
         os.environ.get("THEDATA_OUTPUT") == "json"
         or not {"--output=json", "-ojson"}.isdisjoint(arguments)

@@ -94,7 +94,8 @@ def pretty_line(message: StreamMessage, *, with_headers: bool = False) -> str:
         >>> pretty_line(StreamMessage("s", "s.a", 7, moment, {}, b"\x00 \xff"))
         '2013-01-01T10:00:00.000Z  s.a  7  \\x00 \\xff'
     """
-    lines = [f"{_time(message)}  {printable(message.subject)}  {message.sequence}  {_payload_text(message.payload)}"]
+    begin = f"{time_text(message.time)}  {printable(message.subject)}  {message.sequence}"
+    lines = [f"{begin}  {_payload_text(message.payload)}"]
     if with_headers:
         lines += [f"    {printable(name)}: {printable(value)}" for name, value in message.headers.items()]
     return "\n".join(lines)
@@ -104,10 +105,11 @@ def _styled_line(message: StreamMessage, with_headers: bool) -> Text:
     from rich.text import Text
 
     line = Text()
-    line.append(_time(message), "dim").append("  ")
+    line.append(time_text(message.time), "dim").append("  ")
     line.append(printable(message.subject), "cyan").append("  ")
     line.append(str(message.sequence), "bold").append("  ")
-    line.append_text(_coloured(_payload_text(message.payload), is_json=_json_payload(message.payload) is not None))
+    payload = _payload_text(message.payload)
+    line.append_text(Text(payload) if _json_payload(message.payload) is None else coloured_json(payload))
     if with_headers:
         for name, value in message.headers.items():
             line.append(f"\n    {printable(name)}", "magenta").append(f": {printable(value)}", "dim")
@@ -120,19 +122,19 @@ _JSON_TOKENS = re.compile(
 _COLOURS = {"key": "blue", "text": "green", "number": "yellow", "word": "magenta"}
 
 
-def _coloured(payload: str, *, is_json: bool) -> Text:
+def coloured_json(written: str) -> Text:
+    """Return JSON with its keys and values in colour."""
     from rich.text import Text
 
-    text = Text(payload)
-    if is_json:
-        for token in _JSON_TOKENS.finditer(payload):
-            text.stylize(_COLOURS[token.lastgroup or "text"], *token.span())
+    text = Text(written)
+    for token in _JSON_TOKENS.finditer(written):
+        text.stylize(_COLOURS[token.lastgroup or "text"], *token.span())
     return text
 
 
-def _time(message: StreamMessage) -> str:
-    """Milliseconds are always there, so that the columns stand still."""
-    return message.time.astimezone(datetime.UTC).replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
+def time_text(time: datetime.datetime) -> str:
+    """Return a time in UTC; milliseconds are always there, so that the columns stand still."""
+    return time.astimezone(datetime.UTC).replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
 
 
 def _payload_text(payload: bytes) -> str:

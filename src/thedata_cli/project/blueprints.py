@@ -180,7 +180,13 @@ class Blueprint:
 def list_blueprints() -> Sequence[Blueprint]:
     """Return the blueprints that come with thedata, by name."""
     root = data_directory("blueprints")
-    return [read_blueprint(directory) for directory in sorted(root.iterdir()) if (directory / MANIFEST).is_file()]
+    return [read_blueprint(root / name) for name in blueprint_names()]
+
+
+def blueprint_names() -> Sequence[str]:
+    """Return the names of the blueprints that come with thedata, sorted."""
+    root = data_directory("blueprints")
+    return sorted(directory.name for directory in root.iterdir() if (directory / MANIFEST).is_file())
 
 
 def find_blueprint(name: str) -> Blueprint:
@@ -198,8 +204,9 @@ def find_blueprint(name: str) -> Blueprint:
     root = data_directory("blueprints")
     if (root / name / MANIFEST).is_file():
         return read_blueprint(root / name)
-    known = [directory.name for directory in root.iterdir() if (directory / MANIFEST).is_file()]
-    raise UsageError(f"unknown blueprint {name!r}", hint=f"{suggest(name, known)} A path such as ./{name} works too")
+    raise UsageError(
+        f"unknown blueprint {name!r}", hint=f"{suggest(name, blueprint_names())} A path such as ./{name} works too"
+    )
 
 
 def read_blueprint(directory: Path) -> Blueprint:

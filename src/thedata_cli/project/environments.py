@@ -8,7 +8,7 @@ from pathlib import Path
 
 from thedata_cli.errors import Problem, UsageError
 from thedata_cli.project.documents import read_document
-from thedata_cli.project.model import DEFAULT_ENVIRONMENT, PROJECT_FILE
+from thedata_cli.project.files import DEFAULT_ENVIRONMENT, PROJECT_FILE
 from thedata_cli.project.nodes import Document, merge
 from thedata_cli.project.suggestions import suggest
 

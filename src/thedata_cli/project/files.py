@@ -1,4 +1,4 @@
-"""Which files a project has, and which of them look as if they were meant to be read but are not."""
+"""Where a project is, which files it has, and which of them look as if they were meant to be read but are not."""
 
 from __future__ import annotations
 
@@ -7,7 +7,11 @@ from collections.abc import Collection, Iterator
 from difflib import get_close_matches
 from pathlib import Path
 
-from thedata_cli.errors import Problem, SourcePosition
+from thedata_cli.errors import Problem, SourcePosition, UsageError
+
+PROJECT_FILE = "thedata.yaml"
+DEFAULT_ENVIRONMENT = "dev"
+"""Needs no file in environments/."""
 
 SUFFIXES = {"contracts": (".yaml", ".json"), "queries": (".sql",)}
 """Endings that are read, by directory; everywhere else it is `.yaml`."""
@@ -16,6 +20,22 @@ OWN_DIRECTORIES = ("contracts", "pipelines", "queries", "environments")
 """Read by the project itself; components read further ones."""
 
 _NEAR_SUFFIXES = {".yml": ".yaml", ".yaml": ".yaml", ".json": ".yaml", ".sql": ".sql"}
+
+
+def find_project(start: Path) -> Path:
+    """Return the project that a directory belongs to: the nearest one, it or above it, that has a thedata.yaml.
+
+    Raises:
+        UsageError: There is none.
+    """
+    directory = start.absolute()
+    for candidate in (directory, *directory.parents):
+        if (candidate / PROJECT_FILE).is_file():
+            return candidate
+    raise UsageError(
+        f"no project here: neither {directory} nor a directory above it has a {PROJECT_FILE}",
+        hint="`thedata init NAME` makes a project; `--project DIR` names one",
+    )
 
 
 def suffixes_of(directory: str) -> tuple[str, ...]:

@@ -14,8 +14,15 @@ from thedata_cli.project.contracts import read_contract
 from thedata_cli.project.declarations import Declarations, candidates_by_directory, read_declarations
 from thedata_cli.project.environments import check_environment, read_project_file
 from thedata_cli.project.feeds import feed_mistakes
-from thedata_cli.project.files import OWN_DIRECTORIES, list_files, unread_directories
-from thedata_cli.project.model import DEFAULT_ENVIRONMENT, PROJECT_FILE, Project, ProjectFile
+from thedata_cli.project.files import (
+    DEFAULT_ENVIRONMENT,
+    OWN_DIRECTORIES,
+    PROJECT_FILE,
+    find_project,
+    list_files,
+    unread_directories,
+)
+from thedata_cli.project.model import Project, ProjectFile
 from thedata_cli.project.nodes import Document
 from thedata_cli.project.pipelines import read_pipelines
 from thedata_cli.project.queries import NamedQuery, read_query
@@ -25,22 +32,6 @@ from thedata_cli.project.sql_files import SUFFIXES as SQL_SUFFIXES
 from thedata_cli.project.sql_files import read_sql_files, sql_directories
 from thedata_cli.project.suggestions import either, suggest
 from thedata_cli.project.validation import validate
-
-
-def find_project(start: Path) -> Path:
-    """Return the project that a directory belongs to: the nearest one, it or above it, that has a thedata.yaml.
-
-    Raises:
-        UsageError: There is none.
-    """
-    directory = start.absolute()
-    for candidate in (directory, *directory.parents):
-        if (candidate / PROJECT_FILE).is_file():
-            return candidate
-    raise UsageError(
-        f"no project here: neither {directory} nor a directory above it has a {PROJECT_FILE}",
-        hint="`thedata init NAME` makes a project; `--project DIR` names one",
-    )
 
 
 def open_project(start: Path, environment: str = DEFAULT_ENVIRONMENT) -> Project:

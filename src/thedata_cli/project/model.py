@@ -17,8 +17,6 @@ from thedata_cli.component_api.routes import Route, ViewRoute
 from thedata_cli.component_api.units import Duration
 from thedata_cli.project.queries import NamedQuery
 
-PROJECT_FILE = "thedata.yaml"
-DEFAULT_ENVIRONMENT = "dev"
 DEAD_LETTER_STREAM = "dead-letters"
 """Made by the component that has streams when no file declares it."""
 

@@ -17,7 +17,8 @@ STREAMS = "streams"
 TABLES = "tables"
 VIEWS = "views"
 
-_FOLLOWED = ("view", "materialized_view", "source", "table")
+FOLLOWED = ("view", "materialized_view", "source", "table")
+"""Kinds of what is declared in views/ that has rows, whose changes can be followed."""
 
 Report = Callable[[str, str], None]
 """Takes what is wrong, and what would be right."""
@@ -84,7 +85,7 @@ class References:
         declared = self._find(reference, VIEWS, self.view_engines, "view", report)
         if declared is None:
             return None
-        if declared.model.kind not in _FOLLOWED:
+        if declared.model.kind not in FOLLOWED:
             kind = declared.model.kind.replace("_", " ")
             report(f"{reference} is a {kind}, which a pipeline cannot read", "name a view")
             return None

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
+from typing import TYPE_CHECKING
 
-from thedata_cli.component_api.component import Component
 from thedata_cli.errors import MissingDependencyError, UsageError
 from thedata_cli.project.suggestions import suggest
+
+if TYPE_CHECKING:
+    from thedata_cli.component_api.component import Component
 
 ENTRY_POINT_GROUP = "thedata.components"
 WORKER = "worker"
@@ -68,6 +71,8 @@ def _plugins() -> dict[str, EntryPoint]:
 
 def _load(key: str, point: EntryPoint) -> type[Component]:
     """Import a plugin; whatever goes wrong in it is told as one error that names its package."""
+    from thedata_cli.component_api.component import Component
+
     package = point.dist.name if point.dist else point.value
     origin = f"component {key!r} ({point.value} of package {package})"
     hint = f"upgrade or remove the package {package}"

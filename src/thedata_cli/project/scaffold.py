@@ -14,8 +14,8 @@ from thedata_cli.component_api.declarations import NAME_PATTERN
 from thedata_cli.errors import InvalidProjectError, Problem, RefusedError, SourcePosition, TheDataError, UsageError
 from thedata_cli.project.blueprints import MANIFEST, Answer, Blueprint
 from thedata_cli.project.data_files import data_directory
+from thedata_cli.project.files import PROJECT_FILE
 from thedata_cli.project.load import load_project
-from thedata_cli.project.model import PROJECT_FILE
 from thedata_cli.project.schemas import write_schemas
 from thedata_cli.project.secrets import ensure_secrets
 from thedata_cli.project.suggestions import suggest
