@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import datetime
 import re
-from dataclasses import dataclass
 
 from thedata_cli.component_api.contracts import ContractField, FieldType
+from thedata_cli.component_api.view_values import ValueRange
 
 _TYPES = {
     FieldType.STRING: "String",
@@ -52,14 +52,6 @@ def bare_type(name: str) -> str:
     while match := re.fullmatch(r"(?:Nullable|LowCardinality)\((.*)\)", name, re.DOTALL):
         name = match[1]
     return name
-
-
-@dataclass(frozen=True)
-class ValueRange:
-    """The values from `low` to `high` that a column holds; the server would wrap or cut others without a word."""
-
-    low: float | datetime.date
-    high: float | datetime.date
 
 
 def _utc(*parts: int) -> datetime.datetime:

@@ -15,17 +15,11 @@ from typing import Any
 
 from thedata_cli.component_api.live import ResultColumn
 from thedata_cli.component_api.routes import ViewRoute
+from thedata_cli.component_api.view_values import Encoder, MisfitError, shown
 from thedata_cli.component_api.views import DELETED_COLUMN, VERSION_COLUMN, ViewChange, ViewChanges, next_version
 from thedata_cli.components.clickhouse.column_types import bare_type, type_word
 from thedata_cli.components.clickhouse.connection import Connection
-from thedata_cli.components.clickhouse.mirror_columns import (
-    KEY_TYPES,
-    Encoder,
-    MisfitError,
-    as_key,
-    as_read_key,
-    encoder,
-)
+from thedata_cli.components.clickhouse.mirror_columns import KEY_TYPES, as_key, as_read_key, encoder
 from thedata_cli.components.clickhouse.rejections import ROW_ERRORS, ServerError, row_number, try_again_later
 from thedata_cli.components.clickhouse.sql import literal, quoted
 from thedata_cli.components.clickhouse.values import RESULT_SETTINGS
@@ -99,7 +93,7 @@ class ClickHouseMirror:
     async def _insert(self, rows: Sequence[Mapping[str, Any]]) -> None:
         import msgspec
 
-        data = await asyncio.to_thread(msgspec.json.Encoder(decimal_format="number", enc_hook=str).encode_lines, rows)
+        data = await asyncio.to_thread(msgspec.json.Encoder().encode_lines, rows)
         one_block = str(len(rows) + 1)
         try:
             await self._connection.run(
@@ -186,7 +180,7 @@ class _Layout:
             except MisfitError as error:
                 row = {key: by_column[key][error.position] for key in self.key}
                 raise StatementRejectedError(
-                    f"table {self.table}: {name}: {_shown(error.value)} does not fit {column.type_name}, in "
+                    f"table {self.table}: {name}: {shown(error.value)} does not fit {column.type_name}, in "
                     f"{self.described(row)}",
                     hint="give the column a type that holds every value of the view",
                 ) from error
@@ -269,10 +263,6 @@ def _refuse_other_key(name: str, route: ViewRoute, found: Sequence[str]) -> None
 
 def _missing_hint(column: str) -> str:
     return _APPLY_HINT if column in (VERSION_COLUMN, DELETED_COLUMN) else f"declare {column} as the view has it"
-
-
-def _shown(value: object) -> str:
-    return "null" if value is None else str(value)
 
 
 def _full_name(connection: Connection, table: str) -> str:

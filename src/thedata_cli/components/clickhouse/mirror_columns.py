@@ -1,7 +1,4 @@
-"""Values of a view as JSON that a column takes: from Python objects, by the type of the column.
-
-A whole column is converted at once, because most need nothing done: their types and their range are looked at only.
-"""
+"""Values of a view as JSON that ClickHouse takes, by the type of their column."""
 
 from __future__ import annotations
 
@@ -9,31 +6,29 @@ import datetime
 import ipaddress
 import math
 import uuid
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from decimal import Decimal
 from functools import partial
 from typing import Any
 
-from thedata_cli.components.clickhouse.column_types import (
+from thedata_cli.component_api.view_values import (
+    Convert,
+    Encoder,
     ValueRange,
+    as_boolean,
+    as_day,
+    as_decimal,
+    as_float,
+    as_instant,
+    as_integer,
+    as_text,
+    json_text,
+)
+from thedata_cli.components.clickhouse.column_types import (
     bare_type,
     day_range,
     instant_range,
     number_range,
     type_word,
-)
-from thedata_cli.components.clickhouse.mirror_values import (
-    as_boolean,
-    as_day,
-    as_decimal,
-    as_fixed_text,
-    as_float,
-    as_instant,
-    as_integer,
-    as_json,
-    as_key_text,
-    as_text,
 )
 from thedata_cli.components.clickhouse.sql import split_list
 from thedata_cli.components.clickhouse.values import converter
@@ -49,70 +44,6 @@ KEY_TYPES = (
 )  # fmt: skip
 """Types whose values come back from the server as they went in, so that keys can be compared."""
 
-Convert = Callable[[Any], Any]
-
-
-class MisfitError(ValueError):
-    """A value that a column cannot hold.
-
-    Attributes:
-        position: Of the value, among those that were converted.
-    """
-
-    def __init__(self, position: int, value: object) -> None:
-        super().__init__(f"{value!r} does not fit")
-        self.position = position
-        self.value = value
-
-
-@dataclass(frozen=True)
-class Encoder:
-    """Converts the values of one column.
-
-    Attributes:
-        type_name: Type of the column.
-        is_nullable: Whether it can hold null.
-        plain: Python types that need no conversion, but for the range.
-        range: What the column holds of those.
-        convert: Converts one value; raises ValueError when it does not fit.
-    """
-
-    type_name: str
-    is_nullable: bool
-    plain: frozenset[type]
-    range: ValueRange | None
-    convert: Convert
-
-    def encode(self, values: Sequence[Any]) -> Sequence[Any]:
-        """Return values as JSON of the column.
-
-        Raises:
-            MisfitError: One does not fit.
-        """
-        types = set(map(type, values))
-        present: Sequence[Any] = values
-        if type(None) in types:
-            if not self.is_nullable:
-                raise MisfitError(values.index(None), None)
-            types.discard(type(None))
-            present = [value for value in values if value is not None]
-        if types <= self.plain and self._are_held(present):
-            return values
-        encoded = []
-        for position, value in enumerate(values):
-            try:
-                encoded.append(None if value is None else self.convert(value))
-            except (ValueError, ArithmeticError) as error:
-                raise MisfitError(position, value) from error
-        return encoded
-
-    def _are_held(self, values: Sequence[Any]) -> bool:
-        if float in self.plain and not all(map(math.isfinite, values)):
-            return False
-        return (
-            not values or self.range is None or bool(self.range.low <= min(values) and max(values) <= self.range.high)
-        )
-
 
 def encoder(type_name: str, *, is_key: bool, has_all_years: bool) -> Encoder:
     """Return what converts values for a column of a type.
@@ -123,7 +54,7 @@ def encoder(type_name: str, *, is_key: bool, has_all_years: bool) -> Encoder:
         has_all_years: Whether the server's wide date types reach from year 1 to year 9999.
 
     Example:
-        >>> encoder("Decimal(10, 2)", is_key=False, has_all_years=True).encode([1, 1.005, None, Decimal("2.345")][:2])
+        >>> encoder("Decimal(10, 2)", is_key=False, has_all_years=True).encode([1, 1.005])
         ['1.00', '1.01']
     """
     bare = bare_type(type_name)
@@ -141,13 +72,14 @@ def _number(bare: str, is_key: bool) -> _Parts | None:
     word = type_word(bare)
     limits = number_range(word)
     if word in _SHORT_INTEGERS:
-        return (int,), limits, partial(as_integer, limits=limits, is_text=False)
+        return (int,), limits, partial(as_integer, limits=limits)
     if word in _LONG_INTEGERS:
-        return (), limits, partial(as_integer, limits=limits, is_text=True)
+        return (), limits, lambda value: str(as_integer(value, limits=limits))
     if word in ("Float32", "Float64", "BFloat16"):
-        return (float,), limits, partial(as_float, limits=limits)
+        return (float,), limits, partial(_float, limits=limits)
     if word == "Decimal" or word in _DECIMAL_WIDTHS:
-        return (), None, partial(as_decimal, digits=_decimal_digits(bare), is_exact=is_key)
+        digits = _decimal_digits(bare)
+        return (), None, lambda value: format(as_decimal(value, digits=digits, is_exact=is_key), "f")
     return ((bool,), None, as_boolean) if word == "Bool" else None
 
 
@@ -167,13 +99,13 @@ def _other(bare: str, is_key: bool) -> _Parts:
     if word == "UUID":
         return (uuid.UUID,), None, lambda value: uuid.UUID(str(value))
     if word == "FixedString":
-        return (), None, partial(as_fixed_text, size=int(_arguments(bare)[0]))
+        return (), None, partial(_fixed_text, size=int(_arguments(bare)[0]))
     if word in ("IPv4", "IPv6"):
         address = ipaddress.IPv4Address if word == "IPv4" else ipaddress.IPv6Address
         return (), None, lambda value: str(address(str(value)))
     if word in ("String", "Enum8", "Enum16", "Time", "Time64"):
-        return (str,), None, as_key_text if is_key else as_text
-    return (), None, as_json
+        return (str,), None, as_text if is_key else _text
+    return (), None, _composite
 
 
 def as_key(type_name: str) -> Convert | None:
@@ -218,3 +150,38 @@ def _unit_us(bare: str) -> int:
     arguments = _arguments(bare) if bare.startswith("DateTime64") else ["0"]
     unit: int = 10 ** max(_MICROSECOND_DIGITS - int(arguments[0]), 0)
     return unit
+
+
+def _float(value: Any, *, limits: ValueRange | None) -> float | str:
+    """Return a number; JSON has none for what is no number or infinite, and the server takes words."""
+    number = as_float(value, limits=limits)
+    if math.isnan(number):
+        return "nan"
+    return number if math.isfinite(number) else "inf" if number > 0 else "-inf"
+
+
+def _fixed_text(value: Any, *, size: int) -> str:
+    text = as_text(value)
+    if len(text.encode()) > size:
+        raise ValueError
+    return text
+
+
+def _text(value: Any) -> Any:
+    """Return text; bytes as a JSON string of just these, which the server takes whether they are UTF-8 or not."""
+    import json
+
+    import msgspec
+
+    if not isinstance(value, bytes):
+        return as_text(value)
+    return msgspec.Raw(json.dumps(value.decode("latin-1"), ensure_ascii=False).encode("latin-1"))
+
+
+def _composite(value: Any) -> Any:
+    """Leave arrays, maps, objects and numbers as JSON has them; the server judges them."""
+    import msgspec
+
+    if isinstance(value, dict | list | tuple):
+        return msgspec.Raw(json_text(value))
+    return value if isinstance(value, bool | int) else as_text(value)

@@ -15,7 +15,8 @@ from typing import Any
 from thedata_cli.component_api.contracts import SEQUENCE_COLUMN, Contract
 from thedata_cli.component_api.live import Batch, RejectedRow
 from thedata_cli.component_api.routes import Route
-from thedata_cli.components.clickhouse.column_types import ValueRange, value_range
+from thedata_cli.component_api.view_values import ValueRange
+from thedata_cli.components.clickhouse.column_types import value_range
 from thedata_cli.components.clickhouse.connection import Connection
 from thedata_cli.components.clickhouse.rejections import ROW_ERRORS, ServerError, row_number, try_again_later
 from thedata_cli.components.clickhouse.sql import literal, quoted
