@@ -2,7 +2,8 @@
 
 A tick gives a time to what clients committed, computes every view that reads something that changed, and logs what
 changed in it. Definitions change inside a tick too, so that each of them happens at a time. All of a tick sees one
-snapshot of the backend, taken at a moment when no webhook request is half written.
+snapshot of the backend, taken at a moment when no webhook request is half written; every change of a table in that
+snapshot gets the time of the tick, and none other does.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import asyncio
 import contextlib
 import itertools
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Coroutine, Iterator
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from thedata_cli.components.materialize.emulator import storage
@@ -95,8 +96,6 @@ class Maintainer:
                 await self.tick()
             except Exception as error:
                 self._log(f"a tick failed: {describe(error)}")
-                self._tables_written = True
-                self._received.update(one.id for one in self._catalog.objects.values() if one.is_webhook)
             pause = _INTERVAL_WAITED_FOR_S if self._waiters else _INTERVAL_S
             await asyncio.sleep(max(0.0, max(pause, self._last_tick_s) - (time.monotonic() - started)))
 
@@ -111,7 +110,7 @@ class Maintainer:
         async def run(connection: AsyncConnection[Any], timestamp: int) -> None:
             result.append(await definition(connection, timestamp))
 
-        await self.tick(run)
+        await _to_the_end(self.tick(run))
         return result[0]
 
     async def tick(self, definition: Definition[None] | None = None) -> None:
@@ -120,14 +119,27 @@ class Maintainer:
             started = time.monotonic()
             refused: EmulatorError | None = None
             timestamp = None if definition else await self._pass_time()
-            if timestamp is None:
-                timestamp, refused = await self._transact(definition)
-            self.frontier = timestamp
+            if timestamp is not None:
+                self.frontier = timestamp
+            else:
+                try:
+                    refused = await self._transact(definition)
+                except BaseException:
+                    self._expect_everything()
+                    raise
             done, self._done = self._done, asyncio.get_running_loop().create_future()
             done.set_result(None)
             self._last_tick_s = time.monotonic() - started
         if refused:
             raise refused
+
+    def _expect_everything(self) -> None:
+        """After a tick that failed: what it took for done is not, and what was learnt in it does not hold."""
+        self._refresher = Refresher(self._connection, self._catalog, self._log)
+        self._refresher.catalog_changed = True
+        self.recompute([one.id for one in self._catalog.materialized_views()])
+        self._received.update(one.id for one in self._catalog.objects.values() if one.is_webhook)
+        self.note_table_write()
 
     async def _pass_time(self) -> int | None:
         """Return the time of a tick in which nothing is to be computed; None if something is."""
@@ -145,19 +157,19 @@ class Maintainer:
     def _is_trim_due(self) -> bool:
         return time.monotonic() - self._trimmed_at > _TRIM_S
 
-    async def _transact(self, definition: Definition[None] | None) -> tuple[int, EmulatorError | None]:
+    async def _transact(self, definition: Definition[None] | None) -> EmulatorError | None:
         refused: EmulatorError | None = None
         is_trimmed = self._is_trim_due()
         async with self._connection.transaction():
             async with self.webhook_lock:
                 timestamp = self.clock.next()
+                changed, self._received = self._received, set()
+                # Before the snapshot is taken: what clients commit after it is not in it, and they say so only once.
+                self._tables_written = False
                 await self._connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
                 await self._connection.execute("SELECT set_config('mz_emulator.now', %s, true)", [str(timestamp)])
-                # Only now: rows that are written before the snapshot belong to this tick, whoever wrote them when.
-                changed, self._received = self._received, set()
-                tables_written, self._tables_written = self._tables_written, False
-            if tables_written:
-                changed |= await self._stamp_tables(timestamp)
+            # Always: the snapshot may hold what a client has committed and not told yet.
+            changed |= await self._stamp_tables(timestamp)
             await self._refresher.refresh(self.frontier, timestamp, changed)
             if is_trimmed:
                 await self._trim(timestamp)
@@ -168,9 +180,11 @@ class Maintainer:
                         await definition(self._connection, timestamp)
                 except EmulatorError as error:
                     refused = error
-        if definition or self._refresher.take_catalog_change():
+        self.frontier = timestamp
+        if definition or self._refresher.catalog_changed:
             await self._catalog.load(self._connection)
-        return timestamp, refused
+            self._refresher.catalog_changed = False
+        return refused
 
     async def _stamp_tables(self, timestamp: int) -> set[str]:
         changed = set()
@@ -247,3 +261,13 @@ class Maintainer:
             yield move
         finally:
             del self._holds[key]
+
+
+async def _to_the_end(tick: Coroutine[Any, Any, None]) -> None:
+    """Wait for a tick, and have it end even when the client that wants it goes away meanwhile."""
+    task = asyncio.create_task(tick)
+    try:
+        await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait({task})
+        raise

@@ -29,7 +29,8 @@ class Refresher:
         self._catalog = catalog
         self._log = log
         self._next_by_time: dict[str, float] = {}
-        self._catalog_changed = False
+        self.catalog_changed = False
+        """Whether an error of a view came or went that the catalog does not show yet."""
         self.recompute_next: set[str] = set()
         self._plans: dict[str, Plan | None] = {}
         self._faults = {
@@ -44,11 +45,6 @@ class Refresher:
 
     def _is_view_due(self, view: CatalogObject) -> bool:
         return bool(view.definition.get("reads_time")) and time.monotonic() >= self._next_by_time.get(view.id, 0.0)
-
-    def take_catalog_change(self) -> bool:
-        """Whether an error of a view came or went since the last call."""
-        changed, self._catalog_changed = self._catalog_changed, False
-        return changed
 
     async def refresh(self, after: int, timestamp: int, changed: set[str]) -> None:
         """Compute what reads a changed object, in order; adds what changed thereby to `changed`."""
@@ -138,7 +134,7 @@ class Refresher:
             "UPDATE mz_emulator.objects SET error = NULL, error_detail = NULL WHERE id = %s", [view.id]
         )
         self._faults.pop(view.id, None)
-        self._catalog_changed = True
+        self.catalog_changed = True
         self._log(f"materialized view {view.full_name} can be computed again")
 
     async def _poison(self, view: CatalogObject, fault: EmulatorError) -> bool:
@@ -152,7 +148,7 @@ class Refresher:
             "UPDATE mz_emulator.objects SET error = %s, error_detail = %s WHERE id = %s",
             [fault.message, fault.detail, view.id],
         )
-        self._catalog_changed = True
+        self.catalog_changed = True
         self._log(f"materialized view {view.full_name} cannot be computed: {fault.sqlstate}")
         return True
 

@@ -110,6 +110,8 @@ class ExtendedProtocol:
             sql = rewritten
             statement = statement if isinstance(statement, st.Fetch) else None
         body = messages.text(name) + messages.text(sql) + types
+        if source is not None and self._session.status == messages.IN_TRANSACTION:
+            await self._wait_for_views(source)
         answers = await self._forward(b"P", body, b"1")
         self._statements[name] = Prepared(source, statement, in_backend=True, parse=b"" if name else body)
         self._pass(answers)
@@ -134,10 +136,14 @@ class ExtendedProtocol:
             self._session.say(messages.BIND_COMPLETE)
             return
         self._binds[portal.decode()] = payload
-        if prepared.source is not None and kind_of(prepared.source) == "read":
-            # The backend may take its snapshot now, so that waiting is due before it.
-            await self._session.catch_up(prepared.source.words())
+        if prepared.source is not None:
+            await self._wait_for_views(prepared.source)
         self._pass(await self._forward(b"B", payload, b"2"))
+
+    async def _wait_for_views(self, source: Source) -> None:
+        # Before Bind, and in a transaction before Parse: the backend takes its snapshot with it.
+        if kind_of(source) == "read":
+            await self._session.catch_up(source.words())
 
     def _find(self, known: dict[str, Prepared], name: str, what: str) -> Prepared:
         if name not in known:

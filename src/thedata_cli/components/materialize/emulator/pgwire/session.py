@@ -29,7 +29,7 @@ from thedata_cli.components.materialize.emulator.tokens import Source, quote_tex
 from thedata_cli.components.materialize.emulator.variables import Variables
 
 _LONGEST_MESSAGE = 1 << 30
-_SIMPLE_SELECT = re.compile(r"\s*select\b(?![^;]*(?:;\s*\S|\bas\s+of\b))[^;]*;?\s*\Z", re.IGNORECASE)
+_SIMPLE_SELECT = re.compile(r"\s*select\b(?![^;]*(?:;\s*\S|\bas\s+of\b))[^;\"]*;?\s*\Z", re.IGNORECASE)
 
 
 class Session:
@@ -279,11 +279,12 @@ class Session:
 
     async def catch_up(self, words: set[str]) -> None:
         """Wait until a query with these words sees all that was committed before it."""
-        if (
-            self.status != messages.IN_TRANSACTION
-            and self.variables.is_strict
-            and self.maintainer.needs_to_catch_up(words)
-        ):
+        if self.status == messages.IN_TRANSACTION:
+            # Whatever its later queries read is read as of the first one, too.
+            is_due = self.transaction.begins_to_read()
+        else:
+            is_due = self.maintainer.needs_to_catch_up(words)
+        if is_due and self.variables.is_strict:
             await self.maintainer.catch_up()
 
     async def _pass_on(self, sql: str, source: Source, kind: str, *, with_ready: bool) -> Reply:

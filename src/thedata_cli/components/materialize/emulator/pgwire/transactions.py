@@ -42,11 +42,18 @@ class TransactionMode:
     def __init__(self) -> None:
         self.mode = ""
         self.definition: Statement | None = None
+        self._has_read = False
 
     def begin(self) -> None:
         """A transaction begins."""
         self.mode = ""
         self.definition = None
+        self._has_read = False
+
+    def begins_to_read(self) -> bool:
+        """Whether this is the first query, as of which all others are: the backend takes its snapshot with it."""
+        is_first, self._has_read = not self._has_read, True
+        return is_first
 
     def check(self, source: Source) -> None:
         """Note what a statement does.
