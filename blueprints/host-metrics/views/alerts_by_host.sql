@@ -1,0 +1,2 @@
+-- Serves questions for one host.
+CREATE INDEX alerts_by_host IN CLUSTER metrics ON alerts (host);

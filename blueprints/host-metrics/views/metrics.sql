@@ -1,0 +1,2 @@
+-- Where the views are computed and kept.
+CREATE CLUSTER metrics (SIZE = '25cc');
