@@ -30,6 +30,11 @@ def test_the_version_goes_to_stdout(run: Run) -> None:
     assert done.stdout.startswith("thedata 0.")
 
 
+def test_without_a_command_there_is_help(run: Run) -> None:
+    done = run()
+    assert (done.stdout + done.stderr).startswith("Usage: thedata")
+
+
 def test_an_unknown_command_is_wrong_usage(run: Run) -> None:
     done = run("upp")
     assert done.returncode == 2

@@ -15,6 +15,7 @@ from rich.console import Console
 
 from thedata_cli.component_api.contracts import Contract
 from thedata_cli.component_api.live import ConsumerState, ResultColumn, StreamMessage, StreamState
+from thedata_cli.component_api.views import ViewChange, ViewChanges
 from thedata_cli.errors import ServiceUnreachableError, SourcePosition
 from thedata_cli.health import CheckResult, CheckStatus
 from thedata_cli.output.checks import DoctorReport
@@ -22,6 +23,7 @@ from thedata_cli.output.demo import DemoReport, StreamCounts, ViewCounts
 from thedata_cli.output.row_format import RowFormat
 from thedata_cli.output.rows import row_encoder, write_rows
 from thedata_cli.output.services import DownReport
+from thedata_cli.output.view_changes import FollowedView
 from thedata_cli.plan.changes import Action, Change, Conflict, Plan, Step
 from thedata_cli.plan.resources import Difference, ResourceId
 from thedata_cli.project.blueprints import find_blueprint
@@ -161,6 +163,13 @@ MESSAGE = StreamMessage(
     b'{"carrier": "AA", "flight": 1,\n "share": 0.10}',
 )
 BINARY_MESSAGE = StreamMessage("departures", "flights.departures.JFK", 8, NEW_YEAR, {}, b"\x00\x1b[31m\xff")
+
+FOLLOWED = FollowedView("delays", ("carrier", "hour", "late"))
+FOLLOWED_BY_KEY = FollowedView("delays", ("carrier", "hour", "late"), ("carrier", "hour"))
+CHANGES = ViewChanges(
+    1357035360250,
+    [ViewChange(("AA", NEW_YEAR, 3), 1), ViewChange(("UA", NEW_YEAR, 1), -2)],
+)
 
 DOCTOR = DoctorReport(
     {

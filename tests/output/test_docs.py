@@ -31,6 +31,7 @@ from thedata_cli.output.status import status_document
 from thedata_cli.output.streams import stream_document, streams_document
 from thedata_cli.output.table import print_table
 from thedata_cli.output.up import UpReport, up_document
+from thedata_cli.output.view_changes import FollowedView, change_line, pretty_change
 from thedata_cli.stack.live_stack import ApplyReport
 from thedata_cli.targets.status import StackStatus
 
@@ -86,3 +87,14 @@ def test_the_examples_of_messages_are_what_is_printed() -> None:
         message_line(samples.MESSAGE).decode(),
         message_line(samples.BINARY_MESSAGE).decode(),
     ]
+
+
+def test_the_examples_of_changes_are_what_is_printed() -> None:
+    def written(view: FollowedView) -> str:
+        return "".join(change_line(view, samples.CHANGES, change).decode() for change in samples.CHANGES.changes)
+
+    def shown(view: FollowedView) -> str:
+        return "".join(pretty_change(view, samples.CHANGES, change) + "\n" for change in samples.CHANGES.changes)
+
+    views = (samples.FOLLOWED, samples.FOLLOWED_BY_KEY)
+    assert examples("Changes of views") == [*map(written, views), *map(shown, views)]
