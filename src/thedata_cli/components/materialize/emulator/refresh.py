@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import psycopg
@@ -89,38 +89,42 @@ class Refresher:
         return not asked_for and all(one.is_webhook for one in below)
 
     async def _log_changes(self, view: CatalogObject, after: int, timestamp: int, changed: set[str]) -> bool:
-        plan = self._plans.get(view.id)
-        if plan is not None and view.id not in self.recompute_next and view.error is None:
-            moving = frozenset(changed & plan.read())
-            sql = plan.delta(moving, after, timestamp)
-            if sql and not (plan.only_grows and await self._has_removals(moving, after)):
-                try:
-                    async with self._connection.transaction():
-                        return bool((await self._connection.execute(sql.encode())).rowcount)
-                except psycopg.Error as error:
-                    # If the data are at fault, the full computation says so, too; else the plan is.
-                    self._log(f"the changes of {view.full_name} cannot be followed: {error.sqlstate}")
-                    self._plans[view.id] = None
-        logged = bool((await self._connection.execute(storage.recompute(view, timestamp))).rowcount)
+        if view.error is None:
+            plan = self._plans.get(view.id)
+            if plan is not None and view.id not in self.recompute_next:
+                sql = plan.delta(frozenset(changed & plan.read()), after, timestamp)
+                logged = await self._try([sql], view) if sql else None
+                if logged is not None:
+                    return logged
+            plan = await self._plan_of(view)
+            if plan is not None:
+                # By what the plan keeps, since what it will take away later is what it keeps now.
+                logged = await self._try([*plan.rebuild(), storage.recompute(view, timestamp, plan.current())], view)
+                if logged is not None:
+                    return logged
+        return bool((await self._connection.execute(storage.recompute(view, timestamp).encode())).rowcount)
+
+    async def _plan_of(self, view: CatalogObject) -> Plan | None:
         if view.id not in self._plans:
             # Reading SQL needs a library that takes a moment to load: not before there is a view to maintain.
             from thedata_cli.components.materialize.emulator.incremental.planning import make_plan
 
-            self._plans[view.id] = plan = await make_plan(self._connection, self._catalog, view)
-        for sql in plan.rebuild() if plan else ():
-            await self._connection.execute(sql.encode())
-        return logged
+            self._plans[view.id] = await make_plan(self._connection, self._catalog, view)
+        return self._plans[view.id]
 
-    async def _has_removals(self, moving: frozenset[str], after: int) -> bool:
-        for one in [self._catalog.objects[each] for each in moving]:
-            if not one.is_webhook:
-                removals = (
-                    f"SELECT 1 FROM {one.stored_as('_log')} WHERE {storage.TIMESTAMP} > {after} AND "
-                    f"{storage.DIFF} < 0 LIMIT 1"
-                )
-                if await (await self._connection.execute(removals)).fetchone():
-                    return True
-        return False
+    async def _try(self, statements: Sequence[str], view: CatalogObject) -> bool | None:
+        """Run statements of a view's plan, and say whether the last wrote anything; None when they fail."""
+        count = 0
+        try:
+            async with self._connection.transaction():
+                for sql in statements:
+                    count = (await self._connection.execute(sql.encode())).rowcount
+        except psycopg.Error as error:
+            # If the data are at fault, the full computation says so, too; else the plan is.
+            self._log(f"the changes of {view.full_name} cannot be followed: {error.sqlstate}")
+            self._plans[view.id] = None
+            return None
+        return count > 0
 
     def forget_plans(self) -> None:
         """Make all plans anew when they are needed: names in them may have changed."""

@@ -156,5 +156,5 @@ async def remove_orphans(connection: AsyncConnection[Any], known: set[str]) -> N
 
 _STORED = (
     "SELECT relname::text FROM pg_class WHERE relnamespace = 'mz_emulator'::regnamespace AND relkind = 'r' AND "
-    "relname ~ '^u[0-9]+(_log|_pending|_state)?$'"
+    "relname ~ '^u[0-9]+(_log|_pending|_state|_rows)?$'"
 )

@@ -113,12 +113,13 @@ def stamp_pending(table: CatalogObject, timestamp: int) -> str:
     )
 
 
-def recompute(view: CatalogObject, timestamp: int) -> str:
-    """Return what logs the difference between a view's definition and its rows."""
+def recompute(view: CatalogObject, timestamp: int, current: str | None = None) -> str:
+    """Return what logs the difference between a view's rows and what they should be: `current`, or its definition."""
     columns = column_list(view.columns)
+    source = f"({current}) AS mz_current" if current else view.stored_as("_def")
     return (
         f"INSERT INTO {view.stored_as('_log')} SELECT {timestamp}, sum(mz_weight), {columns} FROM ("
-        f"SELECT {columns}, 1 AS mz_weight FROM {view.stored_as('_def')} "
+        f"SELECT {columns}, 1 AS mz_weight FROM {source} "
         f"UNION ALL SELECT {columns}, -1 FROM {view.stored_as()}) AS mz_both GROUP BY {columns} HAVING "
         "sum(mz_weight) <> 0"
     )

@@ -8,9 +8,25 @@ from dataclasses import dataclass, field
 from sqlglot import exp
 
 from thedata_cli.components.materialize.emulator.incremental.sources import NotIncremental, to_sql
-from thedata_cli.components.materialize.emulator.tokens import quote_name
 
-COUNT, HASH = "mz_count", "mz_hash"
+
+@dataclass(frozen=True)
+class Partial:
+    """One kept column.
+
+    Attributes:
+        sql: An aggregate over the rows of a group, with `{w}` for the weight of a row.
+        merge: How what is kept and what is added make one: add, least or greatest.
+        only_grows: It cannot follow a row that goes: then it must be made anew.
+    """
+
+    sql: str
+    merge: str
+    only_grows: bool = False
+
+    def sql_of(self, weight: str) -> str:
+        """Return the aggregate over rows that have a column for the weight."""
+        return self.sql.replace("{w}", weight)
 
 
 @dataclass
@@ -19,23 +35,25 @@ class Aggregates:
 
     Attributes:
         keys: The expressions of GROUP BY.
-        partials: For each kept column: its SQL over the rows (with `{w}` for the weight), and how two of them merge.
-        finals: The aggregate calls of the query, by their SQL, each as an expression over the kept columns.
-        only_grows: Some of what is kept cannot follow a row that goes.
+        partials: The kept columns, by their names.
     """
 
     keys: list[exp.Expr]
-    partials: dict[str, tuple[str, str]] = field(default_factory=dict)
-    finals: dict[str, str] = field(default_factory=dict)
-    only_grows: bool = False
+    partials: dict[str, Partial] = field(default_factory=dict)
 
-    def keep(self, sql: str, merge: str) -> str:
+    @property
+    def only_grows(self) -> bool:
+        """Whether some of what is kept cannot follow a row that goes."""
+        return any(one.only_grows for one in self.partials.values())
+
+    def keep(self, sql: str, merge: str, *, only_grows: bool = False) -> str:
         """Return the kept column for an expression, a new one if need be."""
+        wanted = Partial(sql, merge, only_grows)
         for name, known in self.partials.items():
-            if known == (sql, merge):
+            if known == wanted:
                 return name
         name = f"mz_p{len(self.partials)}"
-        self.partials[name] = (sql, merge)
+        self.partials[name] = wanted
         return name
 
 
@@ -125,26 +143,22 @@ def _count(kept: Aggregates, argument: str | None, where: str, _type: str, _is_f
 
 
 def _sum(kept: Aggregates, argument: str | None, where: str, _type: str, is_float: bool) -> str:
-    kept.only_grows = kept.only_grows or is_float
-    total = kept.keep(f"sum(({argument}) * {{w}}){where}", "add")
+    total = kept.keep(f"sum(({argument}) * {{w}}){where}", "add", only_grows=is_float)
     return f"CASE WHEN {_count(kept, argument, where, '', False)} > 0 THEN {total} END"
 
 
 def _avg(kept: Aggregates, argument: str | None, where: str, type_name: str, is_float: bool) -> str:
-    kept.only_grows = kept.only_grows or is_float
-    total = kept.keep(f"sum(({argument}) * {{w}}){where}", "add")
+    total = kept.keep(f"sum(({argument}) * {{w}}){where}", "add", only_grows=is_float)
     count = _count(kept, argument, where, "", False)
     return f"CAST({total} AS {type_name}) / NULLIF({count}, 0)"
 
 
 def _min(kept: Aggregates, argument: str | None, where: str, _type: str, _is_float: bool) -> str:
-    kept.only_grows = True
-    return kept.keep(f"min({argument}){where}", "least")
+    return kept.keep(f"min({argument}){where}", "least", only_grows=True)
 
 
 def _max(kept: Aggregates, argument: str | None, where: str, _type: str, _is_float: bool) -> str:
-    kept.only_grows = True
-    return kept.keep(f"max({argument}){where}", "greatest")
+    return kept.keep(f"max({argument}){where}", "greatest", only_grows=True)
 
 
 _MAKERS: dict[type[exp.Expr], Callable[[Aggregates, str | None, str, str, bool], str]] = {
@@ -156,7 +170,9 @@ _MAKERS: dict[type[exp.Expr], Callable[[Aggregates, str | None, str, str, bool],
 }
 
 
-def merged(merge: str, column: str) -> str:
+def merged(partial: Partial, column: str) -> str:
     """Return how what was kept and what is added make one."""
-    old, new = f"old.{quote_name(column)}", f"delta.{quote_name(column)}"
-    return f"COALESCE({old} + {new}, {old}, {new})" if merge == "add" else f"{merge.upper()}({old}, {new})"
+    old, new = f"old.{column}", f"delta.{column}"
+    if partial.merge == "add":
+        return f"COALESCE({old} + {new}, {old}, {new})"
+    return f"{partial.merge.upper()}({old}, {new})"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import psycopg
@@ -9,8 +10,16 @@ from sqlglot import exp, parse_one
 from sqlglot.errors import SqlglotError
 
 from thedata_cli.components.materialize.emulator.catalog import Catalog, CatalogObject
-from thedata_cli.components.materialize.emulator.incremental.grouped import GroupReader, read_grouping
-from thedata_cli.components.materialize.emulator.incremental.plan import FirstPlan, GroupedPlan, Plan
+from thedata_cli.components.materialize.emulator.incremental.first_plan import FirstOfManyPlan, FirstPlan
+from thedata_cli.components.materialize.emulator.incremental.grouped import (
+    Aggregates,
+    GroupReader,
+    Partial,
+    read_grouping,
+)
+from thedata_cli.components.materialize.emulator.incremental.grouped_plan import GroupedPlan
+from thedata_cli.components.materialize.emulator.incremental.kept_rows import KeptRows, key_columns
+from thedata_cli.components.materialize.emulator.incremental.plan import Plan
 from thedata_cli.components.materialize.emulator.incremental.sources import (
     Leaf,
     NotIncremental,
@@ -137,7 +146,11 @@ class _Planner:
         body.set("expressions", [exp.alias_(node.copy(), name) for name, node in names])
         order = [f"mz_o{at}{_direction(one)}" for at, one in enumerate(rest)]
         check_linear(body)
-        return FirstPlan(self._view, body, self._leaves, True, keys=len(keys), order=order)
+        plan = FirstOfManyPlan if self._can_shrink() else FirstPlan
+        return plan(self._view, body, self._leaves, keys=len(keys), order=order)
+
+    def _can_shrink(self) -> bool:
+        return not all(leaf.object.is_webhook for leaf in self._leaves)
 
     async def _grouped(self, tree: exp.Select, keys: list[exp.Expr]) -> Plan:
         probe = _bare_body(tree)
@@ -149,16 +162,20 @@ class _Planner:
         body = _bare_body(tree)
         columns = [exp.alias_(key.copy(), f"mz_k{at}") for at, key in enumerate(keys)]
         inputs = _Inputs()
-        partials = {name: (inputs.named(sql), merge) for name, (sql, merge) in reader.aggregates.partials.items()}
+        partials = {
+            name: Partial(inputs.named(one.sql), one.merge, one.only_grows)
+            for name, one in reader.aggregates.partials.items()
+        }
         columns += [exp.alias_(parse_one(sql, dialect="postgres"), name) for sql, name in inputs.names.items()]
         body.set("expressions", columns or [exp.alias_(exp.Literal.number(1), "mz_one")])
         check_linear(body)
-        aggregates = reader.aggregates
-        aggregates.partials = partials
-        is_global = not keys
+        rows = None
+        if reader.aggregates.only_grows and self._can_shrink():
+            read = inputs.read_by(one.sql for one in partials.values() if one.only_grows)
+            rows = KeptRows(self._view.stored_as("_rows"), key_columns(len(keys)), read)
         return GroupedPlan(
-            self._view, body, self._leaves, aggregates.only_grows,
-            aggregates=aggregates, outputs=outputs, having=condition, is_global=is_global,
+            self._view, body, self._leaves,
+            aggregates=Aggregates(keys, partials), outputs=outputs, having=condition, rows=rows,
         )  # fmt: skip
 
     async def _aggregate_types(self, tree: exp.Select, probe: exp.Select, keys: list[exp.Expr]) -> Any:
@@ -202,6 +219,12 @@ class _Inputs:
             name = self.names.setdefault(to_sql(column), f"mz_i{len(self.names)}")
             column.replace(exp.column(name))
         return to_sql(tree).replace("mz_w_here", "{w}")
+
+    def read_by(self, aggregates: Iterable[str]) -> list[str]:
+        """Return the columns of the rows that some of the aggregates read."""
+        trees = [parse_one(sql.replace("{w}", "mz_w_here"), dialect="postgres") for sql in aggregates]
+        read = {column.name for tree in trees for column in tree.find_all(exp.Column)}
+        return [name for name in self.names.values() if name in read]
 
 
 def _bare_body(tree: exp.Select) -> exp.Select:

@@ -161,7 +161,7 @@ class Cursors:
             message = f'subscribe has been terminated because underlying relation "{name}" was dropped'
             raise EmulatorError(INTERNAL_ERROR, message)
         if one.error is not None:
-            raise EmulatorError(INTERNAL_ERROR, one.error)
+            raise EmulatorError(INTERNAL_ERROR, one.error, one.error_detail)
 
     def fetched(self, statement: Fetch, reply: Reply) -> None:
         """Note how many rows were fetched."""
