@@ -352,6 +352,19 @@ async def test_a_missing_table_and_missing_columns_are_told_with_the_way_out(sta
             await writer.write(changes(2, row(1, 1)))
 
 
+async def test_a_table_that_is_made_anew_meanwhile_is_not_taken_for_the_old_one(stack: Stack) -> None:
+    await declare(stack)
+    async with stack.live.open_mirror(ROUTE, columns(*NAMES)) as writer:
+        await writer.write(snapshot(1, row(1, 1), row(2, 2)))
+        await stack.rows("DROP TABLE delays")
+        await declare(stack)
+        with pytest.raises(StatementRejectedError, match="made anew"):
+            await writer.write(changes(2, row(3, 3)))
+    async with stack.live.open_mirror(ROUTE, columns(*NAMES)) as writer:
+        await writer.write(snapshot(3, row(1, 1), row(2, 2), row(3, 3)))
+    assert await stack.live.mirrored_rows("delays") == 3
+
+
 @pytest.mark.parametrize(
     "clauses",
     [

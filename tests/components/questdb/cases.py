@@ -12,7 +12,7 @@ from thedata_cli.component_api.component import ProjectView
 from thedata_cli.component_api.contracts import Contract, ContractField, FieldType
 from thedata_cli.component_api.declarations import Declared
 from thedata_cli.component_api.live import Batch
-from thedata_cli.component_api.routes import Route
+from thedata_cli.component_api.routes import Route, ViewRoute
 from thedata_cli.components.questdb.component import QuestDBComponent
 from thedata_cli.components.questdb.ledger import LEDGER
 from thedata_cli.components.questdb.live import QuestDBLive
@@ -77,6 +77,7 @@ def project(
     *declared: QuestDBTable | QuestDBMaterializedView,
     contracts: Sequence[Contract] = (DEPARTURES,),
     routes: Sequence[Route] = (),
+    view_routes: Sequence[ViewRoute] = (),
     name: str = "flights",
 ) -> ProjectView:
     return ProjectView(
@@ -84,6 +85,7 @@ def project(
         [Declared(one, File(Path(f"tables/{one.name}.yaml"))) for one in declared],
         {contract.name: contract for contract in contracts},
         routes,
+        view_routes,
     )
 
 

@@ -11,6 +11,7 @@ from tests.components.questdb import reference
 from tests.components.questdb.cases import problems, project, table, view
 
 from thedata_cli.components.questdb.component import QuestDBComponent
+from thedata_cli.project.model import ViewPipeline
 
 PAGE = reference.PAGE.read_text()
 EXAMPLES: list[Any] = [yaml.safe_load(text) for text in re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)]
@@ -36,6 +37,8 @@ def test_the_examples_are_valid(example: dict[str, Any]) -> None:
     base = table(contract="departures")
     if "components" in example:
         QuestDBComponent.model_validate(example["components"]["questdb"])
+    elif "view" in example:
+        ViewPipeline.model_validate(example)
     elif example.get("kind") == "materialized_view":
         del example["engine"], example["kind"]
         assert not problems(project(base, view(**example)))

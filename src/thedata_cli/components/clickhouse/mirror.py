@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
 from thedata_cli.component_api.live import ResultColumn
 from thedata_cli.component_api.routes import ViewRoute
-from thedata_cli.component_api.view_values import Encoder, MisfitError, shown
-from thedata_cli.component_api.views import DELETED_COLUMN, VERSION_COLUMN, ViewChange, ViewChanges, next_version
+from thedata_cli.component_api.view_rows import Key, KeyColumn, ViewRows
+from thedata_cli.component_api.views import DELETED_COLUMN, VERSION_COLUMN, ViewChanges, next_version
 from thedata_cli.components.clickhouse.column_types import bare_type, type_word
 from thedata_cli.components.clickhouse.connection import Connection
 from thedata_cli.components.clickhouse.mirror_columns import KEY_TYPES, as_key, as_read_key, encoder
@@ -28,8 +27,6 @@ from thedata_cli.errors import StatementRejectedError
 
 _APPLY_HINT = "bring the table up to date with `thedata apply`"
 _KEYS_FORMAT = {**RESULT_SETTINGS, "default_format": "JSONCompactEachRow"}
-
-Key = tuple[Any, ...]
 
 
 async def count_rows(connection: Connection, table: str) -> int:
@@ -54,19 +51,21 @@ async def open_mirror(
     """
     name = _full_name(connection, route.table.name)
     with try_again_later(route.table.name):
-        layout = await _read_layout(connection, route, [column.name for column in columns])
-        rows = await connection.rows(f"SELECT max({quoted(VERSION_COLUMN)}) FROM {name}")
-    yield ClickHouseMirror(connection, route.table.name, layout, int(rows[0][0]))
+        uuid = await _read_uuid(connection, route.table.name)
+        rows_of_view = await _rows_of_view(connection, route, [column.name for column in columns])
+        highest = await connection.rows(f"SELECT max({quoted(VERSION_COLUMN)}) FROM {name}")
+    yield ClickHouseMirror(connection, route.table.name, uuid, rows_of_view, int(highest[0][0]))
 
 
 class ClickHouseMirror:
     """The writer of one route from a view; see `MirrorWriter`."""
 
-    def __init__(self, connection: Connection, table: str, layout: _Layout, version: int) -> None:
+    def __init__(self, connection: Connection, table: str, uuid: str, rows: ViewRows, version: int) -> None:
         self._connection = connection
         self._table = table
         self._name = _full_name(connection, table)
-        self._layout = layout
+        self._uuid = uuid
+        self._rows = rows
         self._version = version
 
     async def write(self, changes: ViewChanges) -> None:
@@ -79,25 +78,40 @@ class ClickHouseMirror:
         with try_again_later(self._table):
             live = await self._live_keys() if changes.is_snapshot else []
             version = next_version(self._version, changes.until)
-            rows = await asyncio.to_thread(self._layout.rows, changes, live, version)
+            written, gone = await asyncio.to_thread(self._rows.split, changes, live)
+            rows = [
+                *({**row, VERSION_COLUMN: version, DELETED_COLUMN: 0} for row in written),
+                # No values but the key's: the server then fills in values that fit the columns.
+                *({**row, VERSION_COLUMN: version, DELETED_COLUMN: 1} for row in gone),
+            ]
             if rows:
                 await self._insert(rows)
+                await self._refuse_another()
             self._version = version
+
+    async def _refuse_another(self) -> None:
+        """Do not go on with changes where the table has been made anew, and lacks all that came before."""
+        if await _read_uuid(self._connection, self._table) != self._uuid:
+            raise StatementRejectedError(
+                f"table {self._name} has been made anew while it was written",
+                hint="the next attempt begins with the whole view",
+            )
 
     async def _live_keys(self) -> Sequence[Key]:
         """Return the keys of all rows that the table shows, as the server writes them."""
-        columns = ", ".join(map(quoted, self._layout.key))
+        columns = ", ".join(quoted(column.name) for column in self._rows.key)
         rows = await self._connection.rows(f"SELECT {columns} FROM {self._name} FINAL", parameters=_KEYS_FORMAT)
         return [tuple(row) for row in rows]
 
     async def _insert(self, rows: Sequence[Mapping[str, Any]]) -> None:
         import msgspec
 
+        columns = ", ".join(map(quoted, (*self._rows.encoders, VERSION_COLUMN, DELETED_COLUMN)))
         data = await asyncio.to_thread(msgspec.json.Encoder().encode_lines, rows)
         one_block = str(len(rows) + 1)
         try:
             await self._connection.run(
-                f"INSERT INTO {self._name} ({self._layout.column_list}) FORMAT JSONEachRow",
+                f"INSERT INTO {self._name} ({columns}) FORMAT JSONEachRow",
                 data=data,
                 parameters={
                     **INSERT, "max_insert_block_size": one_block, "min_insert_block_size_rows": one_block,
@@ -110,110 +124,19 @@ class ClickHouseMirror:
                 raise
             reason = error.reason.partition("(at row")[0].rstrip(": ")
             raise StatementRejectedError(
-                f"table {self._name}: {reason}, in {self._layout.described(rows[position])}"
+                f"table {self._name}: {reason}, in {self._rows.described(rows[position])}"
             ) from error
 
 
-@dataclass(frozen=True)
-class _Layout:
-    """How the rows of a view become rows of its table.
-
-    Attributes:
-        table: Its name with the database, for messages.
-        names: Columns of the view, in its order.
-        encoders: Of each of these.
-        key: Names of the columns of the key.
-    """
-
-    table: str
-    names: Sequence[str]
-    encoders: Sequence[Encoder]
-    key: Sequence[str]
-
-    @property
-    def column_list(self) -> str:
-        """The columns that an INSERT names."""
-        return ", ".join(map(quoted, (*self.names, VERSION_COLUMN, DELETED_COLUMN)))
-
-    def rows(self, changes: ViewChanges, live: Sequence[Key], version: int) -> list[dict[str, Any]]:
-        """Return the rows that make the table show the changes.
-
-        A row of a deletion has no values but the key's, because the server then fills in values that fit its columns.
-
-        Args:
-            changes: Of the view.
-            live: Keys that the table shows, as the server writes them; looked at for a snapshot only.
-            version: Of all rows.
-
-        Raises:
-            StatementRejectedError: A value does not fit its column, or rows have the same key.
-        """
-        upserts = [change for change in changes.changes if change.diff > 0]
-        deletions = [change for change in changes.changes if change.diff < 0]
-        written = self._encoded(upserts, self.names)
-        gone: list[Mapping[str, Any]] = [*self._encoded(deletions, self.key)]
-        keys = [*self._keys(written), *self._keys(gone)]
-        if len(set(keys)) < len(keys):
-            self._refuse_double(keys)
-        if changes.is_snapshot:
-            gone += self._missing(live, set(keys))
-        marked = {VERSION_COLUMN: version, DELETED_COLUMN: 1}
-        return [
-            *({**row, VERSION_COLUMN: version, DELETED_COLUMN: 0} for row in written),
-            *({**row, **marked} for row in gone),
-        ]
-
-    def described(self, row: Mapping[str, Any]) -> str:
-        """Return words for a row by its key."""
-        return f"the row with {', '.join(f'{name} = {row[name]}' for name in self.key)}"
-
-    def _encoded(self, changes: Sequence[ViewChange], names: Sequence[str]) -> list[dict[str, Any]]:
-        if not changes:
-            return []
-        by_column = dict(zip(self.names, zip(*(change.values for change in changes), strict=True), strict=True))
-        encoded = []
-        for name, column in zip(self.names, self.encoders, strict=True):
-            if name not in names:
-                continue
-            try:
-                encoded.append(column.encode(by_column[name]))
-            except MisfitError as error:
-                row = {key: by_column[key][error.position] for key in self.key}
-                raise StatementRejectedError(
-                    f"table {self.table}: {name}: {shown(error.value)} does not fit {column.type_name}, in "
-                    f"{self.described(row)}",
-                    hint="give the column a type that holds every value of the view",
-                ) from error
-        order = [name for name in self.names if name in names]
-        return [dict(zip(order, values, strict=True)) for values in zip(*encoded, strict=True)]
-
-    def _keys(self, rows: Sequence[Mapping[str, Any]]) -> Iterator[Key]:
-        """Yield the keys of encoded rows in the form in which they are compared."""
-        converts = [(name, as_key(self._type(name))) for name in self.key]
-        for row in rows:
-            yield tuple(convert(row[name]) if convert else row[name] for name, convert in converts)
-
-    def _missing(self, live: Sequence[Key], keys: set[Key]) -> Iterator[Mapping[str, Any]]:
-        """Yield those rows of the table that have no other key than the view no longer has."""
-        converts = [as_read_key(self._type(name)) for name in self.key]
-        for row in live:
-            key = tuple(convert(value) if convert else value for convert, value in zip(converts, row, strict=True))
-            if key not in keys:
-                yield dict(zip(self.key, row, strict=True))
-
-    def _type(self, name: str) -> str:
-        return self.encoders[self.names.index(name)].type_name
-
-    def _refuse_double(self, keys: Sequence[Key]) -> None:
-        seen: set[Key] = set()
-        for key in keys:
-            if key in seen:
-                row = dict(zip(self.key, key, strict=True))
-                raise StatementRejectedError(f"table {self.table}: the view has {self.described(row)} twice")
-            seen.add(key)
+async def _read_uuid(connection: Connection, table: str) -> str:
+    """Return what tells a table from another that had its name before; empty when there is none."""
+    rows = await connection.rows(
+        f"SELECT uuid FROM system.tables WHERE database = {literal(connection.database)} AND name = {literal(table)}"
+    )
+    return str(rows[0][0]) if rows else ""
 
 
-async def _read_layout(connection: Connection, route: ViewRoute, names: Sequence[str]) -> _Layout:
+async def _rows_of_view(connection: Connection, route: ViewRoute, names: Sequence[str]) -> ViewRows:
     """Read the columns of the table and make sure that it can be kept equal to the view."""
     name = _full_name(connection, route.table.name)
     database, table = literal(connection.database), literal(route.table.name)
@@ -245,8 +168,11 @@ async def _read_layout(connection: Connection, route: ViewRoute, names: Sequence
                 hint="a type whose values are exact and always there",
             )
     has_all_years = bool(columns[0][3])
-    encoders = [encoder(types[column], is_key=column in route.key, has_all_years=has_all_years) for column in names]
-    return _Layout(name, names, encoders, [column for column in names if column in route.key])
+    encoders = {
+        column: encoder(types[column], is_key=column in route.key, has_all_years=has_all_years) for column in names
+    }
+    key = [KeyColumn(column, as_key(types[column]), as_read_key(types[column])) for column in route.key]
+    return ViewRows(name, encoders, key)
 
 
 def _refuse_other_key(name: str, route: ViewRoute, found: Sequence[str]) -> None:

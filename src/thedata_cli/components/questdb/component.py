@@ -21,7 +21,7 @@ from thedata_cli.components.questdb.login import PASSWORD, USER
 from thedata_cli.components.questdb.tables import (
     QuestDBMaterializedView,
     QuestDBTable,
-    route_of,
+    feed_of,
     table_resource,
     view_resource,
 )
@@ -65,8 +65,8 @@ class QuestDBComponent(Component):
         for declared in project.declared:
             if isinstance(declared.model, QuestDBTable):
                 contract = project.contracts[declared.model.contract] if declared.model.contract else None
-                is_fed = route_of(declared.model, project.routes) is not None
-                tables[declared.model.name] = table_resource(declared, contract, is_fed=is_fed, project=project.name)
+                feed = feed_of(declared.model, project)
+                tables[declared.model.name] = table_resource(declared, contract, feed, project=project.name)
         views = [
             view_resource(declared, tables.get(declared.model.base), project=project.name)
             for declared in project.declared

@@ -9,11 +9,14 @@ from dataclasses import replace
 from typing import Any
 
 from thedata_cli.component_api.endpoints import Endpoint
-from thedata_cli.component_api.live import ResultStream, TableWriter
-from thedata_cli.component_api.routes import Route
+from thedata_cli.component_api.live import ResultColumn, ResultStream, TableWriter
+from thedata_cli.component_api.routes import Route, ViewRoute
+from thedata_cli.component_api.views import MirrorWriter
 from thedata_cli.components.questdb.connection import Connection
 from thedata_cli.components.questdb.doctor import check_server
 from thedata_cli.components.questdb.ledger import READ_LEDGER, read_entries
+from thedata_cli.components.questdb.mirror import count_rows as count_mirrored
+from thedata_cli.components.questdb.mirror import open_mirror
 from thedata_cli.components.questdb.observed import (
     READ_TABLES,
     READ_VIEWS,
@@ -57,7 +60,7 @@ async def connect(endpoint: Endpoint, *, wanted_version: str) -> AsyncIterator[Q
 
 
 class QuestDBLive:
-    """An open connection (`LiveComponent`, `CanQuery`, `CanExportParquet`, `CanWrite`)."""
+    """An open connection (`LiveComponent`, `CanQuery`, `CanExportParquet`, `CanWrite`, `CanMirror`)."""
 
     def __init__(self, endpoint: Endpoint, wanted_version: str) -> None:
         self._endpoint = endpoint
@@ -108,6 +111,16 @@ class QuestDBLive:
     def open_writer(self, route: Route) -> AbstractAsyncContextManager[TableWriter]:
         """Open a writer for the route's table."""
         return open_writer(self._endpoint, self._connection, route)
+
+    async def mirrored_rows(self, table: str) -> int:
+        """Return how many rows a table shows that is kept equal to a view."""
+        return await count_mirrored(self._connection, table)
+
+    def open_mirror(
+        self, route: ViewRoute, columns: Sequence[ResultColumn]
+    ) -> AbstractAsyncContextManager[MirrorWriter]:
+        """Open the route's table for a view with these columns."""
+        return open_mirror(self._endpoint, self._connection, route, columns)
 
     async def _columns(self, tables: Sequence[LiveTable]) -> dict[str, Any]:
         names = [table.name for table in tables]

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Annotated, Literal
 
 from pydantic import Field
 
+from thedata_cli.component_api.component import ProjectView
 from thedata_cli.component_api.contracts import SEQUENCE_COLUMN, Contract
 from thedata_cli.component_api.declarations import Declaration, Declared, Model, Name
-from thedata_cli.component_api.routes import Route
+from thedata_cli.component_api.routes import Route, ViewRoute
+from thedata_cli.component_api.views import DELETED_COLUMN, VERSION_COLUMN
 from thedata_cli.components.questdb.columns import Column, column_of_field
 from thedata_cli.components.questdb.retention import PartitionBy, Ttl
 from thedata_cli.components.questdb.sql_text import plain_query, words
@@ -29,7 +31,8 @@ class QuestDBTable(Declaration):
     """Contract whose fields become columns, in its order."""
 
     columns: tuple[Column, ...] = ()
-    """Further columns; one with the name of a contract's field sets the type of that column."""
+    """Further columns; one with the name of a contract's field sets the type of that column. Those of the view where
+    one feeds the table."""
 
     timestamp: str | None = None
     """The designated timestamp; the contract's event time when not given."""
@@ -39,7 +42,8 @@ class QuestDBTable(Declaration):
 
     dedup_keys: tuple[str, ...] | None = None
     """Columns of which no two rows are alike, the timestamp among them; `[]` keeps duplicates. Not given: the timestamp
-    and the contract's key; for a table that a pipeline feeds, without such a key, the timestamp and the sequence."""
+    and the contract's key; for a table that a stream feeds, without such a key, the timestamp and the sequence; for one
+    that a view feeds the key of its pipeline."""
 
     ttl: Ttl = ""
     """How long rows stay, in whole partitions: `12h`, `30d`, `2w`, `6M` (months) or `1y`; `0h` means for ever."""
@@ -87,18 +91,31 @@ def view_id(name: str) -> ResourceId:
     return ResourceId("questdb", "materialized_view", name)
 
 
-def route_of(table: QuestDBTable, routes: Sequence[Route]) -> Route | None:
+Feed = Route | ViewRoute | None
+"""What feeds a table, if anything does."""
+
+
+def feed_of(table: QuestDBTable, project: ProjectView) -> Feed:
     """Return the route that feeds a table."""
-    return next((route for route in routes if route.target == table_id(table.name)), None)
+    feeds: tuple[Route | ViewRoute, ...] = (*project.routes, *project.view_routes)
+    return next((feed for feed in feeds if feed.target == table_id(table.name)), None)
 
 
-def columns_of(table: QuestDBTable, contract: Contract | None, *, is_fed: bool) -> dict[str, Column]:
-    """Return every column of a declared table, by name: the contract's, then its own, then the sequence."""
+def added_columns(feed: Feed) -> Mapping[str, Column]:
+    """Return the columns that a table has because a pipeline feeds it."""
+    types = {}
+    if isinstance(feed, Route):
+        types = {SEQUENCE_COLUMN: "LONG"}
+    elif isinstance(feed, ViewRoute):
+        types = {VERSION_COLUMN: "LONG", DELETED_COLUMN: "BOOLEAN"}
+    return {name: Column(name=name, type=type_) for name, type_ in types.items()}
+
+
+def columns_of(table: QuestDBTable, contract: Contract | None, feed: Feed) -> dict[str, Column]:
+    """Return every column of a declared table, by name: the contract's, then its own, then those of its pipeline."""
     columns = {field.name: column_of_field(field) for field in contract.fields} if contract else {}
     columns.update({column.name: column for column in table.columns})
-    if is_fed:
-        columns[SEQUENCE_COLUMN] = Column(name=SEQUENCE_COLUMN, type="LONG")
-    return columns
+    return {**columns, **added_columns(feed)}
 
 
 def timestamp_of(table: QuestDBTable, contract: Contract | None) -> str:
@@ -113,32 +130,34 @@ def partition_of(table: QuestDBTable, timestamp: str) -> PartitionBy:
     return table.partition_by or ("day" if timestamp else "none")
 
 
-def dedup_keys_of(table: QuestDBTable, contract: Contract | None, *, is_fed: bool) -> tuple[str, ...]:
+def dedup_keys_of(table: QuestDBTable, contract: Contract | None, feed: Feed) -> tuple[str, ...]:
     """Return the dedup keys, the default filled in."""
     if table.dedup_keys is not None:
         return table.dedup_keys
     timestamp = timestamp_of(table, contract)
     if not timestamp or partition_of(table, timestamp) == "none":
         return ()
+    if isinstance(feed, ViewRoute):
+        return feed.key
     if contract and contract.key:
         return (timestamp, *contract.key)
-    return (timestamp, SEQUENCE_COLUMN) if is_fed else ()
+    return (timestamp, SEQUENCE_COLUMN) if feed else ()
 
 
 def table_resource(
-    declared: Declared[QuestDBTable], contract: Contract | None, *, is_fed: bool, project: str
+    declared: Declared[QuestDBTable], contract: Contract | None, feed: Feed, *, project: str
 ) -> Resource:
     """Return the table as the server would give it back; `managed_by` tells its kind whose mark to set."""
     table = declared.model
     timestamp = timestamp_of(table, contract)
     partition_by = partition_of(table, timestamp)
-    columns = columns_of(table, contract, is_fed=is_fed)
+    columns = columns_of(table, contract, feed)
     spec: Spec = {
         "columns": {name: column.spec for name, column in columns.items()},
         "timestamp": timestamp,
         "partition_by": partition_by,
         "wal": partition_by != "none",
-        "dedup_keys": sorted(set(dedup_keys_of(table, contract, is_fed=is_fed))),
+        "dedup_keys": sorted(set(dedup_keys_of(table, contract, feed))),
         "ttl": table.ttl,
     }
     return Resource(table_id(table.name), spec, position=declared.position, managed_by=project)

@@ -9,7 +9,7 @@ from difflib import get_close_matches
 from thedata_cli.component_api.component import ProjectView
 from thedata_cli.component_api.contracts import SEQUENCE_COLUMN, Contract
 from thedata_cli.component_api.declarations import AnyDeclared, Declared
-from thedata_cli.component_api.routes import Route
+from thedata_cli.component_api.routes import Route, ViewRoute
 from thedata_cli.components.questdb.columns import (
     TIMESTAMPS,
     WRITABLE,
@@ -19,14 +19,17 @@ from thedata_cli.components.questdb.columns import (
     has_null,
 )
 from thedata_cli.components.questdb.ledger import LEDGER
+from thedata_cli.components.questdb.mirror_problems import mirror_problems
 from thedata_cli.components.questdb.retention import misfit
 from thedata_cli.components.questdb.tables import (
+    Feed,
     QuestDBMaterializedView,
     QuestDBTable,
+    added_columns,
     columns_of,
     dedup_keys_of,
+    feed_of,
     partition_of,
-    route_of,
     timestamp_of,
 )
 from thedata_cli.errors import Problem
@@ -71,19 +74,22 @@ def _table_problems(declared: Declared[QuestDBTable], project: ProjectView) -> I
         yield declared.problem(["contract"], reason, f"rename the field in contract {table.contract!r}")
     if bad:
         return
-    route = route_of(table, project.routes)
-    columns = columns_of(table, contract, is_fed=route is not None)
-    if not columns:
+    feed = feed_of(table, project)
+    columns = columns_of(table, contract, feed)
+    if not columns.keys() - added_columns(feed):
         yield declared.problem([], "the table has no columns", "give it a `contract`, or `columns`")
         return
-    yield from _column_problems(declared, contract)
+    yield from _column_problems(declared, contract, feed)
     yield from _timestamp_problems(declared, contract, columns)
-    yield from _dedup_problems(declared, contract, columns, is_fed=route is not None)
-    if route is not None:
-        yield from _route_problems(declared, contract, route)
+    if isinstance(feed, ViewRoute):
+        yield from mirror_problems(declared, columns, timestamp_of(table, contract), feed)
+        return
+    yield from _dedup_problems(declared, contract, columns, feed)
+    if feed is not None:
+        yield from _route_problems(declared, contract, feed)
 
 
-def _column_problems(declared: Declared[QuestDBTable], contract: Contract | None) -> Iterator[Problem]:
+def _column_problems(declared: Declared[QuestDBTable], contract: Contract | None, feed: Feed) -> Iterator[Problem]:
     table = declared.model
     counted = Counter(column.name.lower() for column in table.columns)
     own = {field.name: column_of_field(field).type for field in contract.fields} if contract else {}
@@ -92,10 +98,8 @@ def _column_problems(declared: Declared[QuestDBTable], contract: Contract | None
             yield declared.problem(
                 ["columns", index, "name"], f"column {column.name!r} is named twice", "case does not tell columns apart"
             )
-        if column.name == SEQUENCE_COLUMN:
-            yield declared.problem(
-                ["columns", index, "name"], f"{SEQUENCE_COLUMN!r} is added by pipelines", "leave it out"
-            )
+        if column.name.lower() in (SEQUENCE_COLUMN, *added_columns(feed)):
+            yield declared.problem(["columns", index, "name"], f"{column.name!r} is added by pipelines", "leave it out")
         if column.type != "SYMBOL" and column.has_symbol_settings:
             yield declared.problem(
                 ["columns", index],
@@ -145,10 +149,10 @@ def _timestamp_problems(
 
 
 def _dedup_problems(
-    declared: Declared[QuestDBTable], contract: Contract | None, columns: Mapping[str, Column], *, is_fed: bool
+    declared: Declared[QuestDBTable], contract: Contract | None, columns: Mapping[str, Column], feed: Feed
 ) -> Iterator[Problem]:
     table = declared.model
-    keys = dedup_keys_of(table, contract, is_fed=is_fed)
+    keys = dedup_keys_of(table, contract, feed)
     if not keys:
         return
     timestamp = timestamp_of(table, contract)

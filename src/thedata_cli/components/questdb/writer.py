@@ -1,16 +1,9 @@
-"""Writing rows into one table: line protocol over HTTP, confirmed by the server request by request.
-
-The client of the vendor writes the lines: measured against an encoder of our own in Python it takes a third of the time
-per row. A request is all or nothing, and the server names the first line it does not accept. Confirmed means that the
-rows are in the write-ahead log, which survives a crash of the server; queries see them a moment later.
-"""
+"""Writes the rows of a stream's route into its table, and tells which of them the table does not accept."""
 
 from __future__ import annotations
 
-import asyncio
-import json
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -19,38 +12,17 @@ from thedata_cli.component_api.endpoints import Endpoint
 from thedata_cli.component_api.live import Batch, RejectedRow
 from thedata_cli.component_api.routes import Route
 from thedata_cli.components.questdb.connection import Connection
-from thedata_cli.components.questdb.login import PASSWORD, USER
-from thedata_cli.components.questdb.observed import (
-    READ_TABLES,
-    LiveColumns,
-    columns_by_table,
-    live_tables,
-    read_columns,
-)
+from thedata_cli.components.questdb.layout import read_layout
+from thedata_cli.components.questdb.line_protocol import LineRejectedError, open_sender, send, to_the_end
 from thedata_cli.components.questdb.rows import RowWriter, UnstorableError
 from thedata_cli.components.questdb.sql_text import identifier
 from thedata_cli.components.questdb.wal import resume, wait_until_applied, wal_state
-from thedata_cli.errors import ServiceUnreachableError, StatementRejectedError
+from thedata_cli.errors import StatementRejectedError
 
 if TYPE_CHECKING:
     from questdb import Sender
 
-_REQUEST_LIMIT_MS = 30_000
-_REQUEST_BYTES = 2**30
 _CHECK_SUSPENDED_EVERY_S = 2.0
-_OUTSIDE_THE_ROW = ("table does not exist", "creating new columns is disabled", "creating new tables is disabled")
-
-
-class LineRejectedError(Exception):
-    """The server does not accept one line of a request, and so took none of it.
-
-    Attributes:
-        line: Its place in the request, from 0; None when the server does not say.
-    """
-
-    def __init__(self, reason: str, line: int | None) -> None:
-        super().__init__(reason)
-        self.line = line
 
 
 @asynccontextmanager
@@ -61,46 +33,12 @@ async def open_writer(endpoint: Endpoint, connection: Connection, route: Route) 
         StatementRejectedError: The table is missing, suspended, or has a column that the contract does not fit.
         ServiceUnreachableError: The server does not answer.
     """
-    from questdb import Protocol, Sender
-
-    rows = await _row_writer(connection, route)
-    await resume(connection, route.target.name)
-    sender = Sender(
-        Protocol.Http,
-        endpoint.host,
-        endpoint.ports["http"],
-        username=USER,
-        password=endpoint.secrets.get(PASSWORD, ""),
-        auto_flush=False,
-        # The worker decides when to try again; a retry down here would hide how long a store has been away.
-        retry_timeout=0,
-        request_timeout=_REQUEST_LIMIT_MS,
-        protocol_version=2,
-        max_buf_size=_REQUEST_BYTES,
-    )
-    sender.establish()  # type: ignore[no-untyped-call]
-    try:
-        yield QuestDBWriter(sender, connection, rows)
-    finally:
-        sender.close(flush=False)
-
-
-async def _row_writer(connection: Connection, route: Route) -> RowWriter:
-    """Read the live table, and say how rows are written into it."""
     name = route.target.name
-    tables = [table for table in live_tables(await connection.rows(READ_TABLES)) if table.name == name]
-    if not tables:
-        raise StatementRejectedError(f"QuestDB has no table {name}", hint="create it with `thedata apply`")
-    types = _types(await _columns(connection, name))
-    return RowWriter(name, route.contract, types, tables[0].timestamp)
-
-
-async def _columns(connection: Connection, table: str) -> LiveColumns:
-    return columns_by_table([table], await connection.rows(read_columns([table])))[table]
-
-
-def _types(columns: LiveColumns) -> dict[str, str]:
-    return {name: str(spec["type"]) for name, spec in columns.spec.items()}
+    layout = await read_layout(connection, name)
+    rows = RowWriter(name, route.contract, layout.types, layout.timestamp)
+    await resume(connection, name)
+    with open_sender(endpoint) as sender:
+        yield QuestDBWriter(sender, connection, rows)
 
 
 class QuestDBWriter:
@@ -133,7 +71,7 @@ class QuestDBWriter:
         """
         await self._refuse_suspended()
         rows = await self._missing(batch)
-        rejected = await _to_the_end(self._write_all, rows)
+        rejected = await to_the_end(self._write_all, rows)
         if rejected:
             await self._refuse_changed()
         return rejected
@@ -146,7 +84,7 @@ class QuestDBWriter:
 
     async def _refuse_changed(self) -> None:
         """Do not blame rows for a column that has got another type since the table was looked at."""
-        types = _types(await _columns(self._connection, self._rows.table))
+        types = (await read_layout(self._connection, self._rows.table)).types
         if any(types.get(name) != type_ for name, type_ in self._rows.types.items()):
             raise StatementRejectedError(
                 f"QuestDB table {self._rows.table} has changed while it was written",
@@ -157,7 +95,7 @@ class QuestDBWriter:
         """Return the rows that are not there yet; one with dedup keys replaces them, and needs no look."""
         suspects = set(batch.may_be_present)
         doubtful = [row for row in batch.rows if row.sequence in suspects]
-        if not doubtful or (await _columns(self._connection, self._rows.table)).keys:
+        if not doubtful or (await read_layout(self._connection, self._rows.table)).keys:
             return batch.rows
         await wait_until_applied(self._connection, self._rows.table)
         since, until = self._rows.time_range(doubtful)
@@ -196,8 +134,6 @@ class QuestDBWriter:
 
     def _send(self, rows: Sequence[Any], rejected: list[RejectedRow]) -> None:
         """Send one request with the rows that can be stored."""
-        from questdb import QuestDBError, QuestDBErrorCode
-
         buffer = self._sender.new_buffer()
         sent, unstorable = [], []
         for position, row in enumerate(rows):
@@ -208,40 +144,8 @@ class QuestDBWriter:
                 unstorable.append(RejectedRow(row.sequence, str(error)))
         if sent:
             try:
-                self._sender.flush(buffer)
-            except QuestDBError as error:
-                if error.code is QuestDBErrorCode.ServerFlushError:
-                    raise _refusal(str(error), sent) from error
-                raise _outcome_unknown(str(error), is_login=error.code is QuestDBErrorCode.AuthError) from error
+                send(self._sender, buffer)
+            except LineRejectedError as error:
+                place = sent[error.line] if error.line is not None else None
+                raise LineRejectedError(str(error), place) from error
         rejected.extend(unstorable)
-
-
-async def _to_the_end(write: Callable[[Sequence[Any]], list[RejectedRow]], rows: Sequence[Any]) -> list[RejectedRow]:
-    """Run a write in a thread; a cancelled caller waits, because the sender must not be closed under it."""
-    task = asyncio.ensure_future(asyncio.to_thread(write, rows))
-    try:
-        return await asyncio.shield(task)
-    except asyncio.CancelledError:
-        await asyncio.wait([task])
-        raise
-
-
-def _refusal(text: str, sent: Sequence[int]) -> Exception:
-    """Tell a bad row, by its place among all rows, from a bad table and from a server in trouble."""
-    try:
-        answer = json.loads(text[text.index("{") :])
-        code, message, line = answer["code"], str(answer["message"]), answer.get("line")
-    except (ValueError, KeyError, TypeError):
-        return ServiceUnreachableError(f"QuestDB did not take the rows: {text}")
-    reason = message.splitlines()[-1].split(": ", 1)[-1] if line else message
-    if any(words in message for words in _OUTSIDE_THE_ROW):
-        return StatementRejectedError(f"QuestDB: {reason}", hint="bring the table up to date with `thedata apply`")
-    if code == "invalid":
-        return LineRejectedError(reason, sent[line - 1] if isinstance(line, int) else None)
-    return ServiceUnreachableError(f"QuestDB did not take the rows: {message}")
-
-
-def _outcome_unknown(text: str, *, is_login: bool) -> ServiceUnreachableError:
-    if is_login:
-        return ServiceUnreachableError(f"QuestDB refuses the login of user `{USER}`: {text}")
-    return ServiceUnreachableError(f"QuestDB does not answer: {text}", hint="start it with `thedata up`")
