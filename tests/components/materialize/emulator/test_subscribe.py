@@ -245,6 +245,7 @@ def test_a_fetch_is_cancelled(counts: Lab) -> None:
 
 
 def test_a_dropped_view_ends_its_subscriptions(counts: Lab) -> None:
+    counts.run("CREATE DEFAULT INDEX ON counts")
     with declared(counts, "counts") as connection:
         fetched(connection)
         counts.run("DROP MATERIALIZED VIEW counts")

@@ -94,14 +94,9 @@ async def drop_object(change: Creation, one: CatalogObject) -> None:
 
 
 def _removals(one: CatalogObject) -> list[str]:
-    # Rows and logs stay until no subscription reads them any more: see `remove_orphans`.
-    if one.kind == "secret":
+    # Rows, logs and their indexes stay until no subscription reads them any more: see `remove_orphans`.
+    if one.kind in ("secret", "index"):
         return []
-    if one.kind == "index":
-        return [
-            f"DROP INDEX IF EXISTS {one.stored_as('_index')}, "
-            f"{quote_name(one.schema_name)}.{quote_name(one.id + '_index')}"
-        ]
     if one.kind == "view":
         return [f"DROP VIEW {one.qualified}"]
     if one.is_webhook:
@@ -145,16 +140,17 @@ async def _drop_cluster(change: Creation, statement: Drop, name: Name) -> None:
 
 
 async def remove_orphans(connection: AsyncConnection[Any], known: set[str]) -> None:
-    """Drop the rows and logs of objects that are gone, unless a subscription still has them open."""
-    for (name,) in await (await connection.execute(_STORED)).fetchall():
+    """Drop the rows, logs and indexes of objects that are gone, unless a subscription still has them open."""
+    for kind, schema, name in await (await connection.execute(_STORED)).fetchall():
         if name.partition("_")[0] not in known:
             with contextlib.suppress(psycopg.Error):
                 async with connection.transaction():
                     await connection.execute("SET LOCAL lock_timeout = 1")
-                    await connection.execute(f"DROP TABLE mz_emulator.{quote_name(name)}".encode())
+                    await connection.execute(f"DROP {kind} {quote_name(schema)}.{quote_name(name)}".encode())
 
 
 _STORED = (
-    "SELECT relname::text FROM pg_class WHERE relnamespace = 'mz_emulator'::regnamespace AND relkind = 'r' AND "
-    "relname ~ '^u[0-9]+(_log|_pending|_state|_rows)?$'"
+    "SELECT CASE r.relkind WHEN 'i' THEN 'INDEX' ELSE 'TABLE' END, s.nspname::text, r.relname::text FROM pg_class r "
+    "JOIN pg_namespace s ON s.oid = r.relnamespace WHERE (r.relkind = 'i' AND r.relname ~ '^u[0-9]+_index$') OR "
+    "(s.nspname = 'mz_emulator' AND r.relkind = 'r' AND r.relname ~ '^u[0-9]+(_log|_pending|_state|_rows)?$')"
 )
