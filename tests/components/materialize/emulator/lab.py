@@ -73,6 +73,12 @@ class Lab:
             return error
         raise AssertionError(f"no error: {sql}")
 
+    def log_lines(self, words: str) -> list[str]:
+        """What the emulator has logged with these words about objects of this schema."""
+        return [
+            line for line in self.emulator.log.read_text().splitlines() if words in line and f"{self.schema}." in line
+        ]
+
     def another(self) -> psycopg.Connection[Any]:
         """One more connection, in the same schema."""
         connection = psycopg.connect(self.emulator.conninfo, autocommit=True)

@@ -36,6 +36,7 @@ _SETTINGS = {
     "jit": "off",
     "max_parallel_workers_per_gather": "0",
     "work_mem": "64MB",
+    "random_page_cost": "1.1",
     "timezone": "UTC",
     "log_timezone": "UTC",
     "client_connection_check_interval": "1s",

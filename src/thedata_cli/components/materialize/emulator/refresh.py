@@ -99,7 +99,8 @@ class Refresher:
             plan = await self._plan_of(view)
             if plan is not None:
                 # By what the plan keeps, since what it will take away later is what it keeps now.
-                logged = await self._try([*plan.rebuild(), storage.recompute(view, timestamp, plan.current())], view)
+                kept = [*plan.indexes, *plan.rebuild()]
+                logged = await self._try([*kept, storage.recompute(view, timestamp, plan.current())], view)
                 if logged is not None:
                     return logged
         return bool((await self._connection.execute(storage.recompute(view, timestamp).encode())).rowcount)

@@ -130,13 +130,11 @@ def apply_log(view: CatalogObject, timestamp: int) -> tuple[str, str]:
     columns, log, table = column_list(view.columns), view.stored_as("_log"), view.stored_as()
     same = f"ROW({column_list(view.columns, 'kept')}) IS NOT DISTINCT FROM ROW({column_list(view.columns, 'gone')})"
     hashes = [f"hash_record_extended(ROW({column_list(view.columns, of)}), 0)" for of in ("kept", "gone")]
-    number = f"row_number() OVER (PARTITION BY {column_list(view.columns, 'gone')})"
+    # LIMIT keeps the backend from reading the whole table for a few rows, which it may think are many.
     remove = (
-        f"DELETE FROM {table} WHERE ctid = ANY (ARRAY(SELECT place FROM ("
-        f"SELECT kept.ctid AS place, -gone.{DIFF} AS wanted, {number} AS number FROM {log} AS gone JOIN "
-        f"{table} AS kept "
-        f"ON {hashes[0]} = {hashes[1]} AND {same} WHERE gone.{TIMESTAMP} = {timestamp} AND gone.{DIFF} < 0) AS found "
-        f"WHERE number <= wanted))"
+        f"DELETE FROM {table} WHERE ctid = ANY (ARRAY(SELECT found.place FROM {log} AS gone CROSS JOIN LATERAL ("
+        f"SELECT kept.ctid AS place FROM {table} AS kept WHERE {hashes[0]} = {hashes[1]} AND {same} "
+        f"LIMIT -gone.{DIFF}) AS found WHERE gone.{TIMESTAMP} = {timestamp} AND gone.{DIFF} < 0))"
     )
     add = (
         f"INSERT INTO {table} SELECT {columns} FROM {log}, generate_series(1, {DIFF}) "

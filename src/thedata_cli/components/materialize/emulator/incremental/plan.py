@@ -26,11 +26,13 @@ class Plan:
     Attributes:
         body: The rows from which the view is made, without grouping; its columns are what `state_columns` needs.
         leaves: The collections in it.
+        indexes: What makes the indexes that its joins want.
     """
 
     view: CatalogObject
     body: exp.Expr
     leaves: list[Leaf]
+    indexes: Sequence[str] = ()
     _known: dict[frozenset[str], str | None] = field(default_factory=dict)
 
     def read(self) -> set[str]:

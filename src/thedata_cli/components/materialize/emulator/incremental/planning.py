@@ -18,6 +18,7 @@ from thedata_cli.components.materialize.emulator.incremental.grouped import (
     read_grouping,
 )
 from thedata_cli.components.materialize.emulator.incremental.grouped_plan import GroupedPlan
+from thedata_cli.components.materialize.emulator.incremental.join_keys import make_indexes
 from thedata_cli.components.materialize.emulator.incremental.kept_rows import KeptRows, key_columns
 from thedata_cli.components.materialize.emulator.incremental.plan import Plan
 from thedata_cli.components.materialize.emulator.incremental.sources import (
@@ -53,7 +54,9 @@ async def _plan(connection: AsyncConnection[Any], catalog: Catalog, view: Catalo
     tree, leaves = await read_view(connection, catalog, view)
     if any(DIFF in leaf.object.columns for leaf in leaves):
         raise NotIncremental(f"a column is named {DIFF}")
-    return await _Planner(connection, view, leaves).plan(tree)
+    plan = await _Planner(connection, view, leaves).plan(tree)
+    plan.indexes = await make_indexes(connection, plan.body, leaves)
+    return plan
 
 
 async def read_view(
