@@ -54,7 +54,7 @@ def open_sender(endpoint: Endpoint, *, has_decimals: bool = False) -> Iterator[S
     from questdb import Protocol, Sender
 
     # It warns of many connections within a short time, which is what the start of many pipelines is.
-    questdb.WARN_HIGH_RECONNECTS = False
+    questdb.WARN_HIGH_RECONNECTS = False  # type: ignore[attr-defined]
     sender = Sender(
         Protocol.Http,
         endpoint.host,
