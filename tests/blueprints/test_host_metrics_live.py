@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -17,6 +18,7 @@ from tests.cli.conftest import thedata
 pytestmark = [pytest.mark.live, pytest.mark.xdist_group("host-metrics")]
 
 FEEDS = ("cpu", "memory", "disk", "filesystem", "network")
+WAIT_LIMIT_S = 30.0
 PRESENT = {"materialize": "", "clickhouse": " FINAL", "questdb": " WHERE NOT _deleted"}
 """How to read, in each engine, what a view has now."""
 
@@ -39,13 +41,14 @@ def rows(project: Path, engine: str, sql: str) -> list[list[Any]]:
     """Return the values of a result, row by row."""
     done = thedata("query", engine, sql, "--output", "json", cwd=project)
     assert done.returncode == 0, done.stderr
-    return [list(json.loads(line).values()) for line in done.stdout.splitlines()]
+    return [list(row.values()) for row in json.loads(done.stdout)]
 
 
 def wait_for(project: Path, engine: str, sql: str, expected: list[list[Any]]) -> None:
-    """Wait until a query gives what is expected; the time limit of the test ends it."""
-    while rows(project, engine, sql) != expected:
-        pass
+    """Wait until a query gives what is expected."""
+    deadline = time.monotonic() + WAIT_LIMIT_S
+    while (found := rows(project, engine, sql)) != expected:
+        assert time.monotonic() < deadline, f"{engine}: {sql}: {found}, not {expected}"
 
 
 def publish(project: Path, stream: str, *messages: Mapping[str, Any] | str) -> None:
