@@ -22,19 +22,30 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
 
 def test_it_is_valid_and_carries_its_name(project: Project) -> None:
     assert project.name == "my-flights"
-    assert list(project.components) == ["nats", "questdb", "clickhouse", "worker"]
+    assert list(project.components) == ["nats", "questdb", "materialize", "clickhouse", "worker"]
 
 
-def test_departures_and_weather_go_to_both_stores_and_reference_data_to_one(project: Project) -> None:
+def test_departures_and_weather_go_everywhere_and_reference_data_to_one_store(project: Project) -> None:
     assert sorted(route.consumer for route in project.routes) == [
         "airports-clickhouse-airports",
         "carriers-clickhouse-carriers",
         "departures-clickhouse-departures",
+        "departures-materialize-departures_raw",
         "departures-questdb-departures",
         "planes-clickhouse-planes",
         "weather-clickhouse-weather",
+        "weather-materialize-weather_raw",
         "weather-questdb-weather",
     ]
+
+
+def test_views_are_kept_in_tables(project: Project) -> None:
+    assert sorted(f"{route.view.name} -> {route.table}" for route in project.view_routes) == [
+        "recent_delays -> clickhouse/table/recent_delays",
+        "recent_delays -> questdb/table/recent_delays",
+        "weather_delays -> clickhouse/table/weather_delays",
+    ]
+    assert [spec.name for spec in project.secrets if spec.name == "webhook_key"] == ["webhook_key"]
 
 
 def test_every_feed_has_a_subject_that_its_stream_and_one_contract_take(project: Project) -> None:

@@ -1,0 +1,2 @@
+-- Where the views are computed and kept.
+CREATE CLUSTER flights (SIZE = '25cc');
