@@ -6,7 +6,7 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -86,17 +86,21 @@ def network(host: str, observed_at: str, bytes_: int, errors: int = 0) -> Mappin
     }
 
 
+def readings(project: Path, feed: str) -> Sequence[str]:
+    command = [sys.executable, f"feeds/{feed}.py", "--count", "3", "--interval", "0.2"]
+    return subprocess.run(command, cwd=project, capture_output=True, text=True, check=True).stdout.splitlines()
+
+
 def test_readings_of_this_machine_arrive_in_every_engine(hosts: Path) -> None:
-    for feed in FEEDS:
-        command = [sys.executable, f"feeds/{feed}.py", "--count", "3", "--interval", "0.2"]
-        lines = subprocess.run(command, cwd=hosts, capture_output=True, text=True, check=True).stdout.splitlines()
+    read = {feed: readings(hosts, feed) for feed in FEEDS}
+    for feed, lines in read.items():
         publish(hosts, feed, *lines)
-        for engine in ("questdb", "clickhouse"):
-            wait_for(hosts, engine, f"SELECT count(*) FROM {feed}", [[len(lines)]])
-        wait_for(hosts, "materialize", f"SELECT count(*) FROM {feed}", [[len(lines)]])
-    [[memory_available]] = rows(
-        hosts, "materialize", "SELECT value FROM current_state WHERE measure = 'memory_available_percent'"
-    )
+    counts = " UNION ALL ".join(f"SELECT '{feed}' AS feed, count(*) AS messages FROM {feed}" for feed in FEEDS)
+    expected = sorted([feed, len(lines)] for feed, lines in read.items())
+    for engine in PRESENT:
+        wait_for(hosts, engine, f"SELECT * FROM ({counts}) AS c ORDER BY feed", expected)
+    measure = "SELECT value FROM current_state WHERE measure = 'memory_available_percent'"
+    [[memory_available]] = rows(hosts, "materialize", measure)
     assert 0 < memory_available < 100
 
 
