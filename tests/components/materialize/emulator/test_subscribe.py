@@ -154,6 +154,23 @@ def test_envelope_upsert(counts: Lab) -> None:
         assert [row[1:] for row in fetched(cursor)] == [("delete", "b", None)]
 
 
+def test_envelope_upsert_tells_what_one_time_does_to_a_key(lab: Lab) -> None:
+    lab.run("CREATE TABLE t (k int, v int)", "INSERT INTO t VALUES (1, 1), (2, 1), (2, 2), (3, 1)")
+    with declared(lab, "t WITH (SNAPSHOT = false)") as plain, declared(lab, "t ENVELOPE UPSERT (KEY (k))") as cursor:
+        assert len(fetched(cursor)) == 3
+        # As in Materialize, each time is judged by itself: 1 gets a second row, and 2 loses both.
+        for change, told in (
+            ("UPDATE t SET v = 9 WHERE k = 3", ("upsert", 3, 9)),
+            ("INSERT INTO t VALUES (1, 2)", ("upsert", 1, 2)),
+            ("DELETE FROM t WHERE k = 2", ("key_violation", 2, None)),
+            ("DELETE FROM t WHERE k = 3", ("delete", 3, None)),
+            ("INSERT INTO t VALUES (4, 1), (4, 1)", ("key_violation", 4, None)),
+        ):
+            lab.run(change)
+            assert [row[1:] for row in fetched(cursor)] == [told]
+            fetched(plain)
+
+
 def test_envelope_debezium(counts: Lab) -> None:
     with declared(counts, "counts ENVELOPE DEBEZIUM (KEY (k))") as cursor:
         assert sorted(row[1:] for row in fetched(cursor)) == [("insert", "a", None, 2), ("insert", "b", None, 1)]
@@ -259,8 +276,43 @@ def test_a_poisoned_view_ends_its_subscriptions(lab: Lab) -> None:
     with declared(lab, "v") as connection:
         fetched(connection)
         lab.run("INSERT INTO t VALUES ('one')")
-        with pytest.raises(psycopg.Error, match="invalid input syntax for type integer"):
+        with pytest.raises(psycopg.Error, match="invalid input syntax for type integer") as failure:
             fetched(connection)
+        assert failure.value.diag.message_detail == f'The row of materialize.{lab.schema}.t is {{"x": "one"}}'
+
+
+def test_a_poisoned_view_ends_a_copy_with_the_row(lab: Lab) -> None:
+    lab.run("CREATE TABLE t (x text)", "CREATE MATERIALIZED VIEW v AS SELECT x::int AS x FROM t")
+    lab.run("INSERT INTO t VALUES ('1')")
+
+    def follow(connection: psycopg.Connection[Any]) -> None:
+        sql = b"COPY (SUBSCRIBE v ENVELOPE UPSERT (KEY (x)) WITH (SNAPSHOT, PROGRESS)) TO STDOUT"
+        with connection.cursor().copy(sql) as copy:
+            for block in copy:
+                if b"upsert" in bytes(block):
+                    lab.run("INSERT INTO t VALUES ('one')")
+
+    with contextlib.closing(lab.another()) as connection:
+        with pytest.raises(psycopg.Error) as failure:
+            follow(connection)
+        assert failure.value.diag.message_detail == f'The row of materialize.{lab.schema}.t is {{"x": "one"}}'
+        assert lab.error("SELECT * FROM v").sqlstate == "22P02"
+
+
+def test_who_reads_a_view_does_not_keep_it_from_failing_and_recovering(lab: Lab) -> None:
+    lab.run("CREATE TABLE t (x text)", "CREATE MATERIALIZED VIEW v AS SELECT x::int AS x FROM t")
+    lab.run("CREATE MATERIALIZED VIEW n AS SELECT count(*) AS n FROM t", "INSERT INTO t VALUES ('1')")
+    with contextlib.closing(lab.another()) as reader:
+        reader.execute("BEGIN")
+        assert reader.execute("SELECT * FROM v").fetchall() == [(1,)]
+        started = time.monotonic()
+        lab.run("INSERT INTO t VALUES ('one')")
+        assert lab.rows("SELECT * FROM n") == [(2,)]
+        assert lab.error("SELECT * FROM v").sqlstate == "22P02"
+        lab.run("DELETE FROM t WHERE x = 'one'")
+        assert lab.rows("SELECT * FROM v") == [(1,)]
+        assert time.monotonic() - started < 4
+        assert reader.execute("SELECT * FROM v").fetchall() == [(1,)]
 
 
 def test_rules_of_transactions(counts: Lab) -> None:

@@ -37,7 +37,7 @@ class CatalogObject:
         relation: The backend's relation that clients read; None for indexes and secrets.
         columns: Names of the columns of that relation.
         references: Ids of the objects that it reads.
-        error: Why it cannot be computed at present; `error_detail` names the row at fault.
+        error: Why it cannot be computed at present; `error_code` is its SQLSTATE, `error_detail` the row at fault.
     """
 
     id: str
@@ -52,6 +52,7 @@ class CatalogObject:
     retain_ms: int | None
     created_ms: int
     error: str | None
+    error_code: str | None
     error_detail: str | None
     is_temporary: bool
     columns: tuple[str, ...] = ()
@@ -237,7 +238,7 @@ class Catalog:
 _OBJECT_FIELDS = [one.name for one in dataclasses.fields(CatalogObject)]
 _OBJECTS = """
 SELECT o.id, o.kind, o.schema_name, o.name, o.cluster_id, o.relation, o.on_id, o.definition, o.create_sql,
-       o.retain_ms, o.created_ms, o.error, o.error_detail, o.is_temporary,
+       o.retain_ms, o.created_ms, o.error, o.error_code, o.error_detail, o.is_temporary,
        (SELECT array_agg(a.attname::text ORDER BY a.attnum) FROM pg_attribute a
          WHERE a.attrelid = o.relation AND a.attnum > 0 AND NOT a.attisdropped),
        (SELECT array_agg(r.on_id) FROM mz_emulator.references r WHERE r.id = o.id)

@@ -63,10 +63,10 @@ class Commands:
         async def define(connection: AsyncConnection[Any], timestamp: int) -> Creation:
             change = Creation(connection, self._catalog, variables, timestamp)
             await _COMMANDS[type(statement)](change, statement)
+            # Before another tick can follow changes by what was so far.
+            self._maintainer.recompute(change.recompute)
+            if change.renames:
+                self._maintainer.forget_plans()
             return change
 
-        change = await self._maintainer.define(define)
-        self._maintainer.recompute(change.recompute)
-        if change.renames:
-            self._maintainer.forget_plans()
-        return change.notices
+        return (await self._maintainer.define(define)).notices

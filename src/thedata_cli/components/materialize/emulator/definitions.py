@@ -112,7 +112,7 @@ class Creation:
         """Write an object's row."""
         await self.run(
             "INSERT INTO mz_emulator.objects VALUES "
-            "(%s, %s, %s, %s, %s, %s::regclass::oid, %s, %s, %s, %s, %s, NULL, NULL, %s)",
+            "(%s, %s, %s, %s, %s, %s::regclass::oid, %s, %s, %s, %s, %s, NULL, NULL, NULL, %s)",
             [
                 new.id, new.kind, new.schema_name, new.name, new.cluster_id, new.relation, new.on_id,
                 json.dumps(new.definition), new.create_sql, new.retain_ms, self.timestamp, new.is_temporary,
@@ -256,7 +256,8 @@ class Creation:
         details = await check_definition(self, statement, target)
         if statement.kind == MATERIALIZED_VIEW:
             error = await self.fill(object_id, definition, statement.query)
-            await self._publish(object_id, qualified, definition, error)
+            for sql in storage.publish_view(object_id, qualified, await self.columns_of(definition)):
+                await self.run(sql)
         else:
             await self.run(f"GRANT SELECT ON {qualified} TO materialize")
         details["query"] = await normal_form.printed_query(self.connection, target, self.catalog)
@@ -279,15 +280,8 @@ class Creation:
         ))  # fmt: skip
         await self.record_references(object_id, target)
         if error:
-            await self.run("UPDATE mz_emulator.objects SET error = %s WHERE id = %s", [error.message, object_id])
+            await self.run(storage.SET_ERROR, [error.message, error.sqlstate, error.detail, object_id])
             self.notices.append(f"the view cannot be computed: {error.message}")
-
-    async def _publish(self, object_id: str, qualified: str, definition: str, error: EmulatorError | None) -> None:
-        columns = await self.columns_of(definition)
-        for sql in storage.publish_view(object_id, qualified, columns):
-            await self.run(sql)
-        if error:
-            await self.run(storage.poison_view(object_id, qualified, columns, error))
 
     async def columns_of(self, relation: str) -> list[str]:
         """Return the names of a relation's columns."""

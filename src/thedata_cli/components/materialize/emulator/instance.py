@@ -19,7 +19,7 @@ from thedata_cli.components.materialize.emulator.maintainer import Maintainer
 from thedata_cli.components.materialize.emulator.pgwire.server import SqlServer
 from thedata_cli.components.materialize.emulator.postgres import DATABASE, Postgres
 
-_FORMAT = 1
+_FORMAT = 2
 _SQL = Path(__file__).parent / "sql"
 
 

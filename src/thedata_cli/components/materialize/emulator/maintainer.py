@@ -73,7 +73,7 @@ class Maintainer:
 
     def recompute(self, view_ids: Collection[str]) -> None:
         """Have views computed in full by the next tick."""
-        self._refresher.recompute_next.update(view_ids)
+        self._refresher.recompute(view_ids)
         if view_ids:
             self.note_table_write()
 

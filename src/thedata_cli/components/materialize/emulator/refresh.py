@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import psycopg
@@ -34,7 +34,7 @@ class Refresher:
         self.recompute_next: set[str] = set()
         self._plans: dict[str, Plan | None] = {}
         self._faults = {
-            one.id: EmulatorError(INTERNAL_ERROR, one.error, one.error_detail)
+            one.id: EmulatorError(one.error_code or INTERNAL_ERROR, one.error, one.error_detail)
             for one in catalog.objects.values()
             if one.error is not None
         }
@@ -127,17 +127,18 @@ class Refresher:
             return None
         return count > 0
 
+    def recompute(self, view_ids: Iterable[str]) -> None:
+        """Have views computed in full by the next tick, by what their definitions are then."""
+        for one in view_ids:
+            self.recompute_next.add(one)
+            self._plans.pop(one, None)
+
     def forget_plans(self) -> None:
         """Make all plans anew when they are needed: names in them may have changed."""
         self._plans.clear()
 
     async def _recover(self, view: CatalogObject) -> None:
-        if not view.is_temporary:
-            for sql in storage.publish_view(view.id, view.qualified, view.columns):
-                await self._connection.execute(sql)
-        await self._connection.execute(
-            "UPDATE mz_emulator.objects SET error = NULL, error_detail = NULL WHERE id = %s", [view.id]
-        )
+        await self._connection.execute(storage.SET_ERROR, [None, None, None, view.id])
         self._faults.pop(view.id, None)
         self.catalog_changed = True
         self._log(f"materialized view {view.full_name} can be computed again")
@@ -147,12 +148,7 @@ class Refresher:
             return False
         self._plans.pop(view.id, None)
         self._faults[view.id] = fault
-        if not view.is_temporary:
-            await self._connection.execute(storage.poison_view(view.id, view.qualified, view.columns, fault))
-        await self._connection.execute(
-            "UPDATE mz_emulator.objects SET error = %s, error_detail = %s WHERE id = %s",
-            [fault.message, fault.detail, view.id],
-        )
+        await self._connection.execute(storage.SET_ERROR, [fault.message, fault.sqlstate, fault.detail, view.id])
         self.catalog_changed = True
         self._log(f"materialized view {view.full_name} cannot be computed: {fault.sqlstate}")
         return True

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from thedata_cli.components.materialize.emulator.catalog import CatalogObject
-from thedata_cli.components.materialize.emulator.errors import EmulatorError
 from thedata_cli.components.materialize.emulator.tokens import quote_name, quote_text
 
 TIMESTAMP, DIFF = "mz_timestamp", "mz_diff"
+SET_ERROR = "UPDATE mz_emulator.objects SET error = %s, error_code = %s, error_detail = %s WHERE id = %s"
 BODY_TYPES = {"json": "jsonb", "json array": "jsonb", "text": "text", "bytes": "bytea"}
 
 
@@ -86,21 +86,12 @@ def make_view_storage(object_id: str, columns: Sequence[str]) -> list[str]:
 
 
 def publish_view(one_id: str, qualified: str, columns: Sequence[str]) -> list[str]:
-    """Return what shows the rows of a materialized view to clients."""
+    """Return what shows the rows of a materialized view to clients, or the error that stands in their place."""
     return [
-        f"CREATE OR REPLACE VIEW {qualified} AS SELECT {column_list(columns)} FROM mz_emulator.{quote_name(one_id)}",
+        f"CREATE VIEW {qualified} AS SELECT {column_list(columns)} FROM mz_emulator.{quote_name(one_id)} "
+        f"WHERE (SELECT mz_emulator.is_computed({quote_text(one_id)}))",
         f"GRANT SELECT ON {qualified} TO materialize",
     ]
-
-
-def poison_view(one_id: str, qualified: str, columns: Sequence[str], error: EmulatorError) -> str:
-    """Return what makes every query of a materialized view fail, until it can be computed again."""
-    arguments = ", ".join(quote_text(part) for part in (error.message, error.sqlstate, error.detail or ""))
-    return (
-        f"CREATE OR REPLACE VIEW {qualified} AS SELECT {column_list(columns)} FROM "
-        f"(SELECT mz_catalog.mz_raise({arguments}) AS mz_is_wrong OFFSET 0) AS mz_error "
-        f"LEFT JOIN mz_emulator.{quote_name(one_id)} ON mz_is_wrong"
-    )
 
 
 def stamp_pending(table: CatalogObject, timestamp: int) -> str:

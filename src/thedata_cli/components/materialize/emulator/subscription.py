@@ -127,18 +127,17 @@ def _diffs(changes: str, _columns: tuple[str, ...], _keys: tuple[str, ...]) -> s
 
 
 def _upsert(changes: str, columns: tuple[str, ...], keys: tuple[str, ...]) -> str:
+    is_upsert = "mz_added = 1 AND mz_removed <= 1"
     values = "".join(
-        f", CASE WHEN mz_added = 1 THEN {quote_name(one)} END AS {quote_name(one)}"
-        for one in columns
-        if one not in keys
+        f", CASE WHEN {is_upsert} THEN {quote_name(one)} END AS {quote_name(one)}" for one in columns if one not in keys
     )
     key_list = column_list(keys)
+    group = f"(PARTITION BY {TIMESTAMP}, {key_list})"
     return (
-        f"SELECT DISTINCT ON ({TIMESTAMP}, {key_list}) {TIMESTAMP}, CASE WHEN mz_added = 0 THEN 'delete' WHEN "
-        "mz_added = 1 THEN 'upsert' "
-        f"ELSE 'key_violation' END AS mz_state, {key_list}{values} FROM (SELECT *, "
-        f"sum(greatest({DIFF}, 0)) OVER (PARTITION BY {TIMESTAMP}, {key_list}) AS mz_added FROM ({changes}) "
-        "AS mz_changes) AS mz_added_up "
+        f"SELECT DISTINCT ON ({TIMESTAMP}, {key_list}) {TIMESTAMP}, CASE WHEN {is_upsert} THEN 'upsert' "
+        "WHEN mz_added = 0 AND mz_removed = 1 THEN 'delete' ELSE 'key_violation' END AS mz_state, "
+        f"{key_list}{values} FROM (SELECT *, sum(greatest({DIFF}, 0)) OVER {group} AS mz_added, "
+        f"sum(greatest(-{DIFF}, 0)) OVER {group} AS mz_removed FROM ({changes}) AS mz_changes) AS mz_added_up "
         f"ORDER BY {TIMESTAMP}, {key_list}, {DIFF} DESC"
     )
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from sqlglot import exp, parse_one
 
 from thedata_cli.components.materialize.emulator.catalog import CatalogObject
+from thedata_cli.components.materialize.emulator.statements import MATERIALIZED_VIEW
 from thedata_cli.components.materialize.emulator.storage import DIFF, TIMESTAMP, column_list
 
 AFTER, UNTIL = "mz_after_here", "mz_until_here"
@@ -229,7 +230,8 @@ def _restore(item: exp.Expr, by_marker: dict[str, Leaf]) -> None:
         leaf = by_marker.get(table.name)
         if leaf is not None:
             one = leaf.object
-            schema, name = ("mz_emulator", one.id) if one.is_temporary else (one.schema_name, one.name)
+            # Materialized views without the question of clients whether they are computed: here that is known.
+            schema, name = (one.schema_name, one.name) if one.kind != MATERIALIZED_VIEW else ("mz_emulator", one.id)
             table.set("this", exp.to_identifier(name, quoted=True))
             table.set("db", exp.to_identifier(schema, quoted=True))
 
@@ -243,7 +245,7 @@ def leaf_query(one: CatalogObject, state: str) -> tuple[str, bool]:
         return f"SELECT {columns} FROM {one.stored_as()} WHERE {condition}", False
     if state == "delta":
         return f"SELECT {columns}, {DIFF} FROM {one.stored_as('_log')} WHERE {span}", True
-    now = one.stored_as() if one.is_temporary else one.qualified
+    now = one.qualified if one.kind != MATERIALIZED_VIEW else one.stored_as()
     return (
         f"SELECT {columns}, CAST(1 AS BIGINT) AS {DIFF} FROM {now} "
         f"UNION ALL SELECT {columns}, -{DIFF} FROM {one.stored_as('_log')} WHERE {span}",

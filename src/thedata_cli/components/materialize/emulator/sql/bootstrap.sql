@@ -33,6 +33,7 @@ CREATE TABLE mz_emulator.objects (
     retain_ms bigint,
     created_ms bigint NOT NULL,
     error text,
+    error_code text,
     error_detail text,
     is_temporary boolean NOT NULL DEFAULT false
 );
@@ -49,6 +50,16 @@ CREATE TABLE mz_emulator.received (id text PRIMARY KEY, messages bigint NOT NULL
 -- The name of a view's column is what a client reads in an error, so the function raises its argument as it is.
 CREATE FUNCTION mz_catalog.mz_raise(message text, code text, detail text DEFAULT '') RETURNS boolean LANGUAGE plpgsql VOLATILE AS $$
 BEGIN RAISE EXCEPTION USING MESSAGE = message, ERRCODE = code, DETAIL = detail; END $$;
+
+-- What a client reads of a materialized view asks this first. Its answer is of the snapshot of the query, and telling that a
+-- view cannot be computed locks nothing, so that it need not wait for those who read the view.
+CREATE FUNCTION mz_emulator.is_computed(view text) RETURNS boolean LANGUAGE plpgsql STABLE SECURITY DEFINER AS $$
+DECLARE fault record;
+BEGIN
+    SELECT error, error_code, error_detail INTO fault FROM mz_emulator.objects WHERE id = view AND error IS NOT NULL;
+    IF FOUND THEN RAISE EXCEPTION USING MESSAGE = fault.error, ERRCODE = fault.error_code, DETAIL = coalesce(fault.error_detail, ''); END IF;
+    RETURN true;
+END $$;
 
 CREATE DOMAIN mz_catalog.uint2 AS integer CHECK (VALUE BETWEEN 0 AND 65535);
 CREATE DOMAIN mz_catalog.uint4 AS bigint CHECK (VALUE BETWEEN 0 AND 4294967295);
