@@ -14,6 +14,9 @@ from thedata_cli.errors import TheDataError
 log = logging.getLogger("thedata.worker")
 
 
+_DETAIL_LENGTH = 300
+
+
 class RouteState(StrEnum):
     """What a route is doing."""
 
@@ -70,7 +73,7 @@ class RouteProgress:
             message, hint, unknown = error.message, error.hint, None
         else:
             message, hint, unknown = f"{type(error).__name__}: {error}", "", error
-        self.last_error = f"{component}: {message}"
+        self.last_error = f"{component}: {message}" + _first_line(error)
         self.last_error_at = datetime.now(UTC)
         reason = self.last_error + (f" ({hint})" if hint else "")
         self._enter(state, reason, (component, type(error), hint), unknown)
@@ -114,6 +117,12 @@ class RouteProgress:
             level = logging.INFO if state in (RouteState.RUNNING, RouteState.STOPPED) else logging.WARNING
             log.log(level, "%s: %s%s", self.route.name, state, f": {reason}" if reason else "", exc_info=unknown)
         self.state, self.reason, self._cause = state, reason, cause
+
+
+def _first_line(error: Exception) -> str:
+    """Return the beginning of an error's detail, which may be the row at fault."""
+    detail = error.detail.splitlines() if isinstance(error, TheDataError) else []
+    return f"; {detail[0].strip()[:_DETAIL_LENGTH]}" if detail else ""
 
 
 def _as_text(time: datetime) -> str:
