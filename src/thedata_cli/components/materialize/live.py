@@ -14,10 +14,11 @@ from thedata_cli.components.materialize.connection import Connection
 from thedata_cli.components.materialize.observed import as_live, read_objects
 from thedata_cli.components.materialize.query import run_query
 from thedata_cli.components.materialize.secret_values import with_digests, with_value
-from thedata_cli.errors import SourcePosition, StatementRejectedError
+from thedata_cli.components.materialize.view_checks import view_checks
+from thedata_cli.errors import InvalidProjectError, Problem, SourcePosition, StatementRejectedError
 from thedata_cli.health import CheckResult
 from thedata_cli.plan.changes import Step
-from thedata_cli.plan.resources import Resource
+from thedata_cli.plan.resources import Resource, ResourceId
 
 
 @asynccontextmanager
@@ -57,11 +58,30 @@ class MaterializeLive:
         """Return the declared objects with the server's spelling of those that have not changed.
 
         Raises:
-            InvalidProjectError: Objects need some that the project no longer declares, or a secret has no value.
+            InvalidProjectError: Objects need some that the project no longer declares, a secret has no value, or the
+                server refuses the query of a view.
         """
         desired = with_digests(desired, self._endpoint.secrets, self._project)
         self._written_at = {one.statement: one.position for one in desired if one.position}
-        return as_live(desired, await self.observe(), self._project)
+        observed = await self.observe()
+        normalised = as_live(desired, observed, self._project)
+        problems = [problem async for problem in self._refused_views(desired, observed)]
+        if problems:
+            raise InvalidProjectError(problems)
+        return normalised
+
+    async def _refused_views(self, desired: Sequence[Resource], observed: Sequence[Resource]) -> AsyncIterator[Problem]:
+        refused: set[ResourceId] = set()
+        for check in view_checks(desired, observed):
+            if not refused.isdisjoint(check.resource.depends_on):
+                refused.add(check.resource.id)
+                continue
+            try:
+                await self._connection.rows(check.sql)
+            except StatementRejectedError as error:
+                refused.add(check.resource.id)
+                if problem := check.problem(error):
+                    yield problem
 
     async def execute(self, step: Step) -> None:
         """Run one statement.
