@@ -58,7 +58,8 @@ def with_value(statement: str, secrets: Mapping[str, str]) -> str | None:
         return None
     if variable not in secrets:
         raise StatementRejectedError(_unknown(variable), hint=f"write it into secrets/{variable}")
-    return statement[: tokens[-2].start] + literal(secrets[variable])
+    # The server reads the text as bytes, in which a backslash begins an escape.
+    return statement[: tokens[-2].start] + literal(secrets[variable].replace("\\", "\\\\"))
 
 
 def value_digest(project: str, name: str, value: str) -> str:

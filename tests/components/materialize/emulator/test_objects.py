@@ -201,11 +201,3 @@ def test_the_emulator_says_what_it_is(lab: Lab) -> None:
     assert "emulator" in lab.value("SELECT version()")
     assert lab.value("SELECT mz_version()").startswith("v26.")
     assert "emulator" in lab.value("SHOW mz_version")
-
-
-def test_secrets_are_not_shown(lab: Lab) -> None:
-    lab.run("CREATE SECRET s AS 'hush'")
-    assert lab.rows("SHOW SECRETS") == [("s", "")]
-    everything = lab.rows("SELECT * FROM mz_secrets") + lab.rows("SELECT * FROM mz_objects")
-    assert "hush" not in repr(everything)
-    assert lab.error("SHOW CREATE SECRET s").sqlstate == "42809"

@@ -18,14 +18,14 @@ async def make_check(creation: Creation, object_id: str, check: Check) -> tuple[
     Raises:
         EmulatorError: A secret is unknown, or PostgreSQL does not take the condition.
     """
-    inputs: list[tuple[str, str, bool, tuple[str, str] | None]] = []
+    inputs: list[tuple[str, str, bool, str | None]] = []
     columns, secrets = [], []
     for one in check.inputs:
         if one.secret is not None:
             secret = creation.catalog.get(one.secret, creation.variables.schemas, "secret")
             secrets.append(secret.id)
             value = f"(SELECT value FROM mz_emulator.secrets WHERE id = '{secret.id}')"
-            inputs.append((one.kind, one.alias, one.is_bytes, (secret.schema_name, secret.name)))
+            inputs.append((one.kind, one.alias, one.is_bytes, secret.id))
         else:
             value = "request_headers" if one.kind == "headers" else "request_body"
             inputs.append((one.kind, one.alias, one.is_bytes, None))

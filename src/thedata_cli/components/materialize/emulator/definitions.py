@@ -14,10 +14,12 @@ from thedata_cli.components.materialize.emulator.catalog import RELATIONS, Catal
 from thedata_cli.components.materialize.emulator.checks import make_check
 from thedata_cli.components.materialize.emulator.errors import (
     DUPLICATE_OBJECT,
+    INTERNAL_ERROR,
     EmulatorError,
     from_postgres,
     not_supported,
 )
+from thedata_cli.components.materialize.emulator.redaction import REDACTED
 from thedata_cli.components.materialize.emulator.statements import (
     MATERIALIZED_VIEW,
     CreateCluster,
@@ -30,7 +32,7 @@ from thedata_cli.components.materialize.emulator.statements import (
     Name,
     Text,
 )
-from thedata_cli.components.materialize.emulator.tokens import display_name, quote_name, tokenize
+from thedata_cli.components.materialize.emulator.tokens import Source, display_name, quote_name, tokenize
 from thedata_cli.components.materialize.emulator.variables import Variables
 from thedata_cli.components.materialize.emulator.view_rules import check_definition
 
@@ -166,20 +168,29 @@ class Creation:
         if self.is_taken(schema, statement.name, statement.if_not_exists):
             return
         object_id = await self.new_id()
-        text = f"CREATE SECRET {normal_form.full_name(schema, statement.name.last)} AS '<REDACTED>'"
+        text = f"CREATE SECRET {normal_form.full_name(schema, statement.name.last)} AS '{REDACTED}'"
         await self.record(NewObject(object_id, "secret", schema, statement.name.last, text))
         await self.set_secret(object_id, statement.value)
 
     async def set_secret(self, object_id: str, value: Text) -> None:
-        """Store a secret's value: text as it is, or what an expression yields as bytes."""
-        tokens = tokenize(value.sql)
-        prefix = f"INSERT INTO mz_emulator.secrets SELECT '{object_id}', mz_value FROM (SELECT "
-        suffix = ") AS mz_new (mz_value) ON CONFLICT (id) DO UPDATE SET value = excluded.value"
-        if len(tokens) == 1:
-            literal = Text(f"convert_to({value.sql}, 'UTF8')", value.position)
-            await self.run_text(prefix, literal, suffix)
-        else:
+        """Store a secret's value, which is bytes: text in quotes stands for the bytes of that text.
+
+        Raises:
+            EmulatorError: It is something else, or cannot be computed.
+        """
+        if Source(value.sql, tokenize(value.sql)).words() & {"select", "values", "table"}:
+            raise EmulatorError("42601", "CREATE SECRET does not allow subqueries", position=value.position)
+        prefix = f"INSERT INTO mz_emulator.secrets VALUES ('{object_id}', ("
+        suffix = ")) ON CONFLICT (id) DO UPDATE SET value = excluded.value"
+        try:
             await self.run_text(prefix, value, suffix)
+        except EmulatorError as error:
+            if error.sqlstate == _NULL_IN_COLUMN:
+                raise EmulatorError(INTERNAL_ERROR, "secret value can not be null") from error
+            if error.sqlstate.startswith(_DATA_EXCEPTION):
+                # What PostgreSQL says of it has the value in it.
+                raise EmulatorError(error.sqlstate, "the value of the secret cannot be computed") from error
+            raise
 
     async def webhook(self, statement: CreateWebhook) -> None:
         """CREATE SOURCE | TABLE … FROM WEBHOOK."""
@@ -208,7 +219,7 @@ class Creation:
         if statement.check:
             definition["check"], secrets = await make_check(self, object_id, statement.check)
         text = normal_form.webhook_text(
-            statement.kind, schema, name, definition, cluster.name if cluster else "", statement.retain_ms
+            statement.kind, schema, name, definition, cluster.name if cluster else "", statement.retain_ms, self.catalog
         )
         await self.record(NewObject(
             object_id, statement.kind, schema, name, text, relation=qualified,
@@ -378,6 +389,7 @@ def cluster_options(options: dict[str, str], position: int) -> tuple[str | None,
     return size, int(factor) if factor else None
 
 
+_NULL_IN_COLUMN, _DATA_EXCEPTION = "23502", "22"
 _REFERENCES = """
 SELECT DISTINCT d.refobjid FROM pg_rewrite r JOIN pg_depend d ON d.objid = r.oid AND d.classid = 'pg_rewrite'::regclass
 WHERE r.ev_class = %s::regclass AND d.refclassid = 'pg_class'::regclass AND d.refobjid <> r.ev_class

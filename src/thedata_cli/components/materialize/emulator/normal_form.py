@@ -80,7 +80,7 @@ def retention(retain_ms: int | None) -> str:
 
 
 def webhook_text(
-    kind: str, schema: str, name: str, definition: dict[str, Any], cluster: str, retain_ms: int | None
+    kind: str, schema: str, name: str, definition: dict[str, Any], cluster: str, retain_ms: int | None, catalog: Catalog
 ) -> str:
     """Return CREATE SOURCE | TABLE … FROM WEBHOOK."""
     parts = [f"CREATE {kind.upper()} {full_name(schema, name)}"]
@@ -98,16 +98,19 @@ def webhook_text(
             f"        INCLUDE HEADER {quote_text(header)} AS {display_name(column)}{' BYTES' if is_bytes else ''}"
         )
     if definition["check"]:
-        parts.append(f"        CHECK ({_check_text(definition['check'])})")
+        parts.append(f"        CHECK ({_check_text(definition['check'], catalog)})")
     if retain_ms is not None:
         parts.append(f"        WITH (RETAIN HISTORY = FOR {retention(retain_ms)})")
     return "\n".join(parts)
 
 
-def _check_text(check: dict[str, Any]) -> str:
+def _check_text(check: dict[str, Any], catalog: Catalog) -> str:
     inputs = []
-    for kind, alias, is_bytes, secret in check["inputs"]:
-        what = f"SECRET {full_name(*secret)}" if secret else kind.upper()
+    for kind, alias, is_bytes, secret_id in check["inputs"]:
+        what = kind.upper()
+        if secret_id:
+            secret = catalog.objects[secret_id]
+            what = f"SECRET {full_name(secret.schema_name, secret.name)}"
         inputs.append(f"{what} AS {display_name(alias)}{' BYTES' if is_bytes else ''}")
     return (f"WITH ({', '.join(inputs)}) " if inputs else "") + str(check["condition"])
 

@@ -16,6 +16,7 @@ from thedata_cli.components.materialize.emulator.parse import check_length, pars
 from thedata_cli.components.materialize.emulator.pgwire import messages
 from thedata_cli.components.materialize.emulator.pgwire.backend import END_OF_EXECUTE
 from thedata_cli.components.materialize.emulator.pgwire.transactions import kind_of
+from thedata_cli.components.materialize.emulator.redaction import redacted
 from thedata_cli.components.materialize.emulator.tokens import Source, split
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ class ExtendedProtocol:
         self._statements: dict[str, Prepared] = {}
         self._portals: dict[str, Prepared] = {}
         self._binds: dict[str, bytes] = {}
+        self._sql = ""
         self._skips_to_sync = False
         self._writes = False
 
@@ -62,7 +64,7 @@ class ExtendedProtocol:
         try:
             await _HANDLERS[kind](self, payload)
         except EmulatorError as error:
-            self._session.say(messages.error(error))
+            self._session.say(messages.error(redacted(error, self._sql)))
             await self._session.fail_transaction()
             self._skips_to_sync = True
 
@@ -95,6 +97,7 @@ class ExtendedProtocol:
 
     async def _parse(self, payload: bytes) -> None:
         name, sql, types = _parts_of_parse(payload)
+        self._sql = sql
         check_length(sql)
         sources = split(sql)
         if len(sources) > 1:
@@ -165,6 +168,7 @@ class ExtendedProtocol:
     async def _execute(self, payload: bytes) -> None:
         name = payload[: payload.index(b"\0")].decode()
         prepared = self._find(self._portals, name, "portal")
+        self._sql = prepared.source.sql if prepared.source else ""
         session = self._session
         if not prepared.in_backend:
             if prepared.statement is not None:

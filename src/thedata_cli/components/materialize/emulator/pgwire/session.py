@@ -23,6 +23,7 @@ from thedata_cli.components.materialize.emulator.pgwire.backend import BackendCo
 from thedata_cli.components.materialize.emulator.pgwire.cursors import Cursors
 from thedata_cli.components.materialize.emulator.pgwire.extended import ExtendedProtocol
 from thedata_cli.components.materialize.emulator.pgwire.transactions import TransactionMode, kind_of
+from thedata_cli.components.materialize.emulator.redaction import redacted
 from thedata_cli.components.materialize.emulator.show import show_query
 from thedata_cli.components.materialize.emulator.subscribing import Subscribing
 from thedata_cli.components.materialize.emulator.tokens import Source, quote_text, split
@@ -146,7 +147,7 @@ class Session:
                 if not await self.run_one(source):
                     break
         except EmulatorError as error:
-            await self.fail(error)
+            await self.fail(redacted(error, sql))
         self.say(messages.ready(self.status))
 
     async def fail(self, error: EmulatorError) -> None:
