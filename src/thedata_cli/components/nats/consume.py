@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import datetime
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
 from typing import NamedTuple
 
 from thedata_cli.component_api.live import Delivery, StreamMessage
@@ -18,6 +19,26 @@ MAX_REQUEST_BYTES = 32 * 2**20
 
 _GRACE_S = 5.0
 _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
+
+
+class UnreadHeaders(Mapping[str, str]):
+    """Headers that are read when somebody asks: of a million messages, those that become dead letters."""
+
+    def __init__(self, raw: bytes) -> None:
+        self._raw = raw
+
+    @cached_property
+    def _read(self) -> Mapping[str, str]:
+        return read_headers(self._raw)
+
+    def __getitem__(self, name: str) -> str:
+        return self._read[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._read)
+
+    def __len__(self) -> int:
+        return len(self._read)
 
 
 class RawMessage(NamedTuple):
@@ -37,7 +58,7 @@ def delivery_of(raw: RawMessage) -> Delivery:
     # domain and account before the stream.
     at = 2 if len(words) == 9 else 4
     time = _EPOCH + datetime.timedelta(microseconds=int(words[at + 5]) // 1000)
-    headers = read_headers(header) if header else {}
+    headers = UnreadHeaders(header) if header else {}
     message = StreamMessage(words[at].decode(), subject.decode(), int(words[at + 3]), time, headers, payload)
     return Delivery(message, int(words[at + 2]), reply)
 
