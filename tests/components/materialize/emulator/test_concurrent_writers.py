@@ -5,12 +5,14 @@ from __future__ import annotations
 import contextlib
 import random
 import socket
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
+import httpx
 import psycopg
 import pytest
-from tests.components.materialize.emulator.lab import Lab
+from tests.components.materialize.emulator.lab import Lab, eventually
 from tests.components.materialize.emulator.test_views import QUERIES, make
 
 pytestmark = pytest.mark.live
@@ -125,3 +127,29 @@ def test_a_transaction_begins_with_what_was_acknowledged(lab: Lab) -> None:
                 ).fetchone()
                 assert found == (number,)
                 reader.commit()
+
+
+def test_a_source_that_is_being_written_can_be_dropped(lab: Lab) -> None:
+    stop = threading.Event()
+
+    def post() -> set[int]:
+        statuses = set()
+        with httpx.Client(base_url=lab.emulator.http_url) as http:
+            while not stop.is_set():
+                path = f"/api/webhook/materialize/{lab.schema}/s"
+                statuses.add(http.post(path, content=b"1").status_code)
+        return statuses
+
+    with ThreadPoolExecutor(3) as pool:
+        posting = [pool.submit(post) for _ in range(3)]
+        try:
+            for _ in range(8):
+                lab.run(
+                    "CREATE SOURCE s FROM WEBHOOK BODY FORMAT JSON",
+                    "CREATE MATERIALIZED VIEW v AS SELECT count(*) AS n FROM s",
+                )
+                eventually(lambda: lab.value("SELECT n FROM v") > 20)
+                lab.run("DROP SOURCE s CASCADE")
+        finally:
+            stop.set()
+    assert set().union(*(one.result() for one in posting)) == {200, 404}

@@ -88,8 +88,7 @@ async def drop_object(change: Creation, one: CatalogObject) -> None:
     """Remove one object that nobody needs any more, with all that is kept for it."""
     for sql in _removals(one):
         await change.run(sql)
-    for table in ("objects", "received"):
-        await change.run(f"DELETE FROM mz_emulator.{table} WHERE id = %s", [one.id])
+    await change.run("DELETE FROM mz_emulator.objects WHERE id = %s", [one.id])
     await change.run("DELETE FROM mz_emulator.comments WHERE object_type <> 'cluster' AND id = %s", [one.id])
 
 
