@@ -45,7 +45,7 @@ def test_views_are_kept_in_tables(project: Project) -> None:
         "recent_delays -> questdb/table/recent_delays",
         "weather_delays -> clickhouse/table/weather_delays",
     ]
-    assert [spec.name for spec in project.secrets if spec.name == "webhook_key"] == ["webhook_key"]
+    assert [spec.name for spec in project.secrets["materialize"]] == ["webhook_key"]
 
 
 def test_every_feed_has_a_subject_that_its_stream_and_one_contract_take(project: Project) -> None:

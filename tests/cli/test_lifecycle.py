@@ -76,7 +76,8 @@ def test_a_second_up_changes_nothing(flights: Path) -> None:
 
 def test_status_shows_wanted_and_running_versions(flights: Path) -> None:
     status = document("status", cwd=flights)
-    assert {service["name"] for service in status["services"]} == {"nats", "questdb", "clickhouse", "worker"}
+    names = {service["name"] for service in status["services"]}
+    assert names == {"nats", "questdb", "materialize", "clickhouse", "worker"}
     for service in status["services"]:
         assert service["state"] == "healthy"
         assert service["version_running"] == service["version_wanted"]

@@ -26,7 +26,7 @@ class Endpoint:
     Attributes:
         host: Name or address, never a URL.
         ports: By the component's own names for them, such as `client`, `monitor`.
-        secrets: Of the project, by name; kept out of `repr`.
+        secrets: Those that the component needs, by name; kept out of `repr`.
     """
 
     host: str

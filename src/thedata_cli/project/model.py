@@ -186,6 +186,6 @@ class Project:
         return ProjectView(self.name, self.declared.get(component, ()), self.contracts, self.routes, self.view_routes)
 
     @property
-    def secrets(self) -> Sequence[SecretSpec]:
-        """The secrets that the components need."""
-        return [spec for key, component in self.components.items() for spec in component.secrets_for(self.view(key))]
+    def secrets(self) -> Mapping[str, Sequence[SecretSpec]]:
+        """The secrets that each component needs, by its key."""
+        return {key: component.secrets_for(self.view(key)) for key, component in self.components.items()}

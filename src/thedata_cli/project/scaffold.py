@@ -8,6 +8,7 @@ import re
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 
 from thedata_cli.component_api.declarations import NAME_PATTERN
@@ -122,7 +123,7 @@ def _fill(stage: Path, files: Sequence[RenderedFile], blueprint: Blueprint) -> N
     ]
     if unknown:
         raise InvalidProjectError(unknown, what=f"blueprint {blueprint.name!r}", hint="mend the blueprint")
-    ensure_secrets(stage, project.secrets)
+    ensure_secrets(stage, chain.from_iterable(project.secrets.values()))
     write_schemas(stage)
 
 

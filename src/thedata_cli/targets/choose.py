@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from pathlib import Path
 
 from thedata_cli.project.model import Project
@@ -19,11 +20,13 @@ def choose_target(project: Project) -> EmbeddedTarget:
     Raises:
         TheDataError: The project's directory cannot be written to.
     """
+    needed = project.secrets
     return EmbeddedTarget(
         project_dir=project.directory,
         project=project.name,
         components=project.components,
-        secrets=ensure_secrets(project.directory, project.secrets),
+        secrets=ensure_secrets(project.directory, chain.from_iterable(needed.values())),
+        secret_names={key: [spec.name for spec in specs] for key, specs in needed.items()},
         environment=project.environment,
         revisions={WORKER: fingerprint_of([*project.routes, *project.view_routes])},
     )

@@ -54,6 +54,7 @@ class EmbeddedTarget:
         project_dir: Root of the project.
         components: The stack, by service name.
         secrets: Secret name → value, for what the components ask for.
+        secret_names: Service → secrets that it may know; those of its component when it is not in here.
         environment: Name of the environment the stack was resolved for; empty for the default.
         revisions: Service → a word that changes with what it reads from the project by itself; a new one restarts it.
         host: Address that the services listen on.
@@ -70,6 +71,7 @@ class EmbeddedTarget:
         components: Mapping[str, Component],
         secrets: Mapping[str, str],
         *,
+        secret_names: Mapping[str, Sequence[str]] | None = None,
         environment: str = "",
         revisions: Mapping[str, str] | None = None,
         host: str = "127.0.0.1",
@@ -80,6 +82,8 @@ class EmbeddedTarget:
         self._layout = Layout(project_dir.resolve())
         self._components = components
         self._secrets = secrets
+        own = {name: [spec.name for spec in component.secrets] for name, component in components.items()}
+        self._secret_names = {**own, **(secret_names or {})}
         self._host = host
         self._log_max_bytes = log_max_bytes
         self._preparation = Preparation(
@@ -201,7 +205,14 @@ class EmbeddedTarget:
         missing = [name for name in self._components if name not in ports]
         if missing:
             raise ServiceUnreachableError(f"{', '.join(missing)} was never started here", hint="`thedata up`")
-        return {name: Endpoint(self._host, ports[name], self._secrets) for name in self._components}
+        return {
+            name: Endpoint(
+                self._host,
+                ports[name],
+                {secret: self._secrets[secret] for secret in self._secret_names[name] if secret in self._secrets},
+            )
+            for name in self._components
+        }
 
     def data_bytes(self) -> Mapping[str, int]:
         """Return the bytes of data on disk of each service that has any: what `destroy_data` would delete."""
