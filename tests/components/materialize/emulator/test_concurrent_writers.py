@@ -6,6 +6,7 @@ import contextlib
 import random
 import socket
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
@@ -153,3 +154,41 @@ def test_a_source_that_is_being_written_can_be_dropped(lab: Lab) -> None:
         finally:
             stop.set()
     assert set().union(*(one.result() for one in posting)) == {200, 404}
+
+
+@pytest.mark.parametrize("kind", ["TABLE", "MATERIALIZED VIEW", "SOURCE"])
+def test_a_drop_waits_for_who_reads_and_nobody_waits_for_the_drop(lab: Lab, kind: str) -> None:
+    what = {
+        "TABLE": "r (a int)",
+        "MATERIALIZED VIEW": "r AS SELECT 1 AS a",
+        "SOURCE": "r FROM WEBHOOK BODY FORMAT JSON",
+    }
+    lab.run(f"CREATE {kind} {what[kind]}", "CREATE TABLE t (a int)")
+    lab.run("CREATE MATERIALIZED VIEW n AS SELECT count(*) AS n FROM t")
+    reading, dropping = contextlib.closing(lab.another()), contextlib.closing(lab.another())
+    with ThreadPoolExecutor(1) as pool, reading as reader, dropping as dropper:
+        reader.execute("BEGIN")
+        reader.execute("SELECT * FROM r")
+        dropped = pool.submit(dropper.execute, f"DROP {kind} r".encode())
+        for number in range(1, 6):
+            started = time.monotonic()
+            lab.run("INSERT INTO t VALUES (1)")
+            assert lab.rows("SELECT * FROM n") == [(number,)]
+            assert time.monotonic() - started < 2
+        assert not dropped.done()
+        assert reader.execute("SELECT count(*) FROM r").fetchone() is not None
+        reader.execute("COMMIT")
+        assert dropped.result(10).statusmessage == f"DROP {kind}"
+    assert lab.error("SELECT * FROM r").sqlstate == "42P01"
+
+
+def test_a_drop_that_waits_too_long_says_for_what(lab: Lab) -> None:
+    lab.run("CREATE TABLE t (a int)")
+    with contextlib.closing(lab.another()) as writer:
+        writer.execute("BEGIN")
+        writer.execute("INSERT INTO t VALUES (1)")
+        error = lab.error("DROP TABLE t")
+        assert error.sqlstate == "55P03"
+        assert "an open transaction of another client" in str(error)
+        writer.execute("COMMIT")
+    assert lab.rows("SELECT * FROM t") == [(1,)]

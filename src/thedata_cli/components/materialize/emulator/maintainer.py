@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from thedata_cli.components.materialize.emulator import storage
 from thedata_cli.components.materialize.emulator.catalog import Catalog, CatalogObject
 from thedata_cli.components.materialize.emulator.clock import Clock
-from thedata_cli.components.materialize.emulator.errors import EmulatorError, describe
+from thedata_cli.components.materialize.emulator.errors import LOCK_NOT_AVAILABLE, EmulatorError, describe
 from thedata_cli.components.materialize.emulator.refresh import Refresher
 from thedata_cli.components.materialize.emulator.removal import remove_orphans
 from thedata_cli.components.materialize.emulator.statements import MATERIALIZED_VIEW
@@ -33,6 +33,9 @@ _INTERVAL_S = 0.1
 _INTERVAL_WAITED_FOR_S = 0.02
 _IDLE_S = 1.0
 _TRIM_S = 5.0
+_LOCK_LIMIT_S = 5.0
+_LOCK_ATTEMPT_MS = 50
+_LOCK_PAUSE_S = 0.2
 
 
 class Maintainer:
@@ -102,15 +105,29 @@ class Maintainer:
     async def define(self, definition: Definition[Result]) -> Result:
         """Run a change of definitions at the end of a tick of its own.
 
+        It waits for open transactions that read what it changes; ticks go on meanwhile.
+
         Raises:
             EmulatorError: The definition was refused; nothing is changed then.
         """
         result: list[Result] = []
 
         async def run(connection: AsyncConnection[Any], timestamp: int) -> None:
+            await connection.execute(f"SET LOCAL lock_timeout = {_LOCK_ATTEMPT_MS}")
             result.append(await definition(connection, timestamp))
+            await connection.execute("RESET lock_timeout")
 
-        await _to_the_end(self.tick(run))
+        deadline = time.monotonic() + _LOCK_LIMIT_S
+        while not result:
+            try:
+                await _to_the_end(self.tick(run))
+            except EmulatorError as error:
+                if error.sqlstate != LOCK_NOT_AVAILABLE:
+                    raise
+                if time.monotonic() > deadline:
+                    message = "an open transaction of another client reads or writes what is to be changed"
+                    raise EmulatorError(LOCK_NOT_AVAILABLE, message, hint="end that transaction first") from error
+                await asyncio.sleep(_LOCK_PAUSE_S)
         return result[0]
 
     async def tick(self, definition: Definition[None] | None = None) -> None:
