@@ -92,7 +92,7 @@ class Maintainer:
         """Tick as long as the process lives."""
         while True:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), _IDLE_S)
+                await asyncio.wait_for(self._wake.wait(), min(_IDLE_S, self._refresher.due_in_s()))
             self._wake.clear()
             started = time.monotonic()
             try:
@@ -169,7 +169,8 @@ class Maintainer:
     def _has_work(self) -> bool:
         has_tables = any(one.kind == "table" and not one.is_webhook for one in self._catalog.objects.values())
         has_readers = any(list(self._catalog.users_of(one)) for one in self._received)
-        return (self._tables_written and has_tables) or has_readers or self._refresher.is_due() or self._is_trim_due()
+        is_due = self._refresher.due_in_s() == 0 or self._is_trim_due()
+        return (self._tables_written and has_tables) or has_readers or is_due
 
     def _is_trim_due(self) -> bool:
         return time.monotonic() - self._trimmed_at > _TRIM_S

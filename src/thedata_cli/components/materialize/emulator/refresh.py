@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import psycopg
@@ -11,6 +12,7 @@ import psycopg
 from thedata_cli.components.materialize.emulator import storage
 from thedata_cli.components.materialize.emulator.catalog import Catalog, CatalogObject
 from thedata_cli.components.materialize.emulator.errors import INTERNAL_ERROR, EmulatorError
+from thedata_cli.components.materialize.emulator.incremental.temporal_rows import TemporalRows, make_tables
 
 if TYPE_CHECKING:
     from psycopg import AsyncConnection
@@ -39,24 +41,35 @@ class Refresher:
             if one.error is not None
         }
 
-    def is_due(self) -> bool:
-        """Whether a view must be computed although nothing that it reads changed."""
-        return bool(self.recompute_next) or any(self._is_view_due(one) for one in self._catalog.materialized_views())
+    def due_in_s(self) -> float:
+        """Return how long it is until a view must be computed although nothing that it reads changed."""
+        if self.recompute_next:
+            return 0.0
+        return min((self._view_due_in_s(one) for one in self._catalog.materialized_views()), default=math.inf)
 
-    def _is_view_due(self, view: CatalogObject) -> bool:
-        return bool(view.definition.get("reads_time")) and time.monotonic() >= self._next_by_time.get(view.id, 0.0)
+    def _view_due_in_s(self, view: CatalogObject) -> float:
+        if not view.definition.get("reads_time"):
+            return math.inf
+        rest = self._next_by_time.get(view.id, 0.0) - time.monotonic()
+        plan = self._plans.get(view.id)
+        if plan is not None and not plan.reads_time:
+            moments = [one.next_ms for one in plan.temporal if one.next_ms is not None]
+            rest = max(rest, min(moments) / 1000 - time.time() if moments else math.inf)
+        return max(0.0, rest)
 
     async def refresh(self, after: int, timestamp: int, changed: set[str]) -> None:
         """Compute what reads a changed object, in order; adds what changed thereby to `changed`."""
         self._faults = {key: fault for key, fault in self._faults.items() if key in self._catalog.objects}
         for view in self._catalog.materialized_views():
             is_asked_for = view.id in self.recompute_next
-            if is_asked_for or changed & self._catalog.collections_below(view.id) or self._is_view_due(view):
-                started = time.monotonic()
+            is_due = self._view_due_in_s(view) == 0
+            if is_asked_for or is_due or changed & self._catalog.collections_below(view.id):
+                started, is_new = time.monotonic(), view.id not in self._plans
                 if await self._refresh_view(view, after, timestamp, changed):
                     changed.add(view.id)
                 self.recompute_next.discard(view.id)
-                spent = time.monotonic() - started
+                # What it takes to begin says nothing about the next time.
+                spent = 0.0 if is_new else time.monotonic() - started
                 self._next_by_time[view.id] = time.monotonic() + max(_TIME_INTERVAL_S, _TIME_SHARE * spent)
 
     async def _refresh_view(self, view: CatalogObject, after: int, timestamp: int, changed: set[str]) -> bool:
@@ -85,25 +98,19 @@ class Refresher:
     def _is_hopeless(self, view: CatalogObject) -> bool:
         """Whether what a view fails on cannot go: nothing is ever removed from webhook sources."""
         below = [self._catalog.objects[one] for one in self._catalog.collections_below(view.id)]
-        asked_for = view.id in self.recompute_next or view.definition.get("reads_time")
-        return not asked_for and all(one.is_webhook for one in below)
+        is_asked_for = view.id in self.recompute_next or self._view_due_in_s(view) == 0
+        return not is_asked_for and all(one.is_webhook for one in below)
 
     async def _log_changes(self, view: CatalogObject, after: int, timestamp: int, changed: set[str]) -> bool:
         if view.error is None:
-            plan = self._plans.get(view.id)
-            if plan is not None and view.id not in self.recompute_next:
-                sql = plan.delta(frozenset(changed & plan.read()), after, timestamp)
-                logged = await self._try([sql], view) if sql else None
-                if logged is not None:
-                    return logged
+            is_new = view.id not in self._plans
             plan = await self._plan_of(view)
             if plan is not None:
-                # By what the plan keeps, since what it will take away later is what it keeps now.
-                kept = [*plan.indexes, *plan.rebuild()]
-                logged = await self._try([*kept, storage.recompute(view, timestamp, plan.current())], view)
+                begin = self._begin(plan, timestamp) if is_new else self._follow(plan, after, timestamp, changed)
+                logged = await self._try(begin, view)
                 if logged is not None:
                     return logged
-        return bool((await self._connection.execute(storage.recompute(view, timestamp).encode())).rowcount)
+        return await self._run([storage.recompute(view, timestamp)])
 
     async def _plan_of(self, view: CatalogObject) -> Plan | None:
         if view.id not in self._plans:
@@ -113,19 +120,54 @@ class Refresher:
             self._plans[view.id] = await make_plan(self._connection, self._catalog, view)
         return self._plans[view.id]
 
-    async def _try(self, statements: Sequence[str], view: CatalogObject) -> bool | None:
-        """Run statements of a view's plan, and say whether the last wrote anything; None when they fail."""
+    async def _begin(self, plan: Plan, timestamp: int) -> bool:
+        """Make what a plan keeps, and log what the view has to change to be what is kept."""
+        await make_tables(self._connection, plan.view.id, plan.temporal)
+        for rows in plan.temporal:
+            await self._run(rows.fill(timestamp))
+            await self._note(rows)
+        await self._run(plan.indexes)
+        return await self._compute(plan, timestamp)
+
+    async def _follow(self, plan: Plan, after: int, timestamp: int, changed: set[str]) -> bool:
+        moved = changed & plan.read()
+        for rows in plan.temporal:
+            if rows.of.id in changed or (rows.next_ms is not None and rows.next_ms <= timestamp):
+                await self._run(rows.advance(after, timestamp))
+                if await self._note(rows):
+                    moved.add(rows.object.id)
+        if not moved and not plan.reads_time:
+            return False
+        sql = plan.delta(frozenset(moved), after, timestamp)
+        return await self._run([sql]) if sql else await self._compute(plan, timestamp)
+
+    async def _compute(self, plan: Plan, timestamp: int) -> bool:
+        # By what the plan keeps, since what it will take away later is what it keeps now.
+        return await self._run([*plan.rebuild(), storage.recompute(plan.view, timestamp, plan.current())])
+
+    async def _note(self, rows: TemporalRows) -> bool:
+        """Take note of when rows come or go next, and say whether any came or went now."""
+        row = await (await self._connection.execute(rows.summary().encode())).fetchone()
+        has_moved, rows.next_ms = row or (False, None)
+        return bool(has_moved)
+
+    async def _run(self, statements: Sequence[str]) -> bool:
+        """Run statements, and say whether the last wrote anything."""
         count = 0
+        for sql in statements:
+            count = (await self._connection.execute(sql.encode())).rowcount
+        return count > 0
+
+    async def _try(self, work: Awaitable[bool], view: CatalogObject) -> bool | None:
+        """Do the work of a view's plan, and say whether it logged anything; None when it fails."""
         try:
             async with self._connection.transaction():
-                for sql in statements:
-                    count = (await self._connection.execute(sql.encode())).rowcount
+                return await work
         except psycopg.Error as error:
             # If the data are at fault, the full computation says so, too; else the plan is.
             self._log(f"the changes of {view.full_name} cannot be followed: {error.sqlstate}")
             self._plans[view.id] = None
             return None
-        return count > 0
 
     def recompute(self, view_ids: Iterable[str]) -> None:
         """Have views computed in full by the next tick, by what their definitions are then."""

@@ -151,5 +151,6 @@ async def remove_orphans(connection: AsyncConnection[Any], known: set[str]) -> N
 _STORED = (
     "SELECT CASE r.relkind WHEN 'i' THEN 'INDEX' ELSE 'TABLE' END, s.nspname::text, r.relname::text FROM pg_class r "
     "JOIN pg_namespace s ON s.oid = r.relnamespace WHERE (r.relkind = 'i' AND r.relname ~ '^u[0-9]+_index$') OR "
-    "(s.nspname = 'mz_emulator' AND r.relkind = 'r' AND r.relname ~ '^u[0-9]+(_log|_pending|_state|_rows)?$')"
+    "(s.nspname = 'mz_emulator' AND r.relkind = 'r' AND r.relname ~ "
+    "'^u[0-9]+(_log|_pending|_state|_rows|_temporal[0-9]+(_log|_waiting)?)?$')"
 )

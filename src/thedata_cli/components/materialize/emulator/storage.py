@@ -104,6 +104,11 @@ def stamp_pending(table: CatalogObject, timestamp: int) -> str:
     )
 
 
+def current_rows(one: CatalogObject) -> str:
+    """Return the name in SQL of what has the rows of a collection as they are now."""
+    return one.qualified if one.kind == "table" and not one.is_webhook else one.stored_as()
+
+
 def recompute(view: CatalogObject, timestamp: int, current: str | None = None) -> str:
     """Return what logs the difference between a view's rows and what they should be: `current`, or its definition."""
     columns = column_list(view.columns)
@@ -145,9 +150,9 @@ def state_at(one: CatalogObject, timestamp: int) -> str:
     later = [f"SELECT {columns}, -{DIFF} FROM {one.stored_as('_log')} WHERE {TIMESTAMP} > {timestamp}"]
     if one.kind == "table":
         later.append(f"SELECT {columns}, -{DIFF} FROM {one.stored_as('_pending')}")
-    now = one.qualified if one.kind == "table" else one.stored_as()
     return (
-        f"SELECT sum(mz_weight)::bigint AS {DIFF}, {columns} FROM (SELECT {columns}, 1::bigint AS mz_weight FROM {now} "
+        f"SELECT sum(mz_weight)::bigint AS {DIFF}, {columns} FROM (SELECT {columns}, 1::bigint AS mz_weight FROM "
+        f"{current_rows(one)} "
         f"UNION ALL {' UNION ALL '.join(later)}) AS mz_all GROUP BY {columns} HAVING sum(mz_weight) <> 0"
     )
 

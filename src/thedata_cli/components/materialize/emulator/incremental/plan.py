@@ -13,9 +13,12 @@ from thedata_cli.components.materialize.emulator.incremental.sources import (
     UNTIL,
     Leaf,
     NotIncremental,
+    restored,
     terms,
+    to_sql,
     union_all,
 )
+from thedata_cli.components.materialize.emulator.incremental.temporal_rows import TemporalRows
 from thedata_cli.components.materialize.emulator.storage import DIFF, column_list
 
 
@@ -27,12 +30,16 @@ class Plan:
         body: The rows from which the view is made, without grouping; its columns are what `state_columns` needs.
         leaves: The collections in it.
         indexes: What makes the indexes that its joins want.
+        temporal: The leaves in which a temporal filter lets rows come and go.
+        reads_time: Whether mz_now() is elsewhere in it, too.
     """
 
     view: CatalogObject
     body: exp.Expr
     leaves: list[Leaf]
     indexes: Sequence[str] = ()
+    temporal: Sequence[TemporalRows] = ()
+    reads_time: bool = False
     _known: dict[frozenset[str], str | None] = field(default_factory=dict)
 
     def read(self) -> set[str]:
@@ -53,9 +60,10 @@ class Plan:
         """Return what makes anew what the plan keeps beside the view."""
         return ()
 
-    def current(self) -> str | None:
-        """Return the query of the view's rows by what is kept beside it; None when nothing is."""
-        return None
+    def current(self) -> str:
+        """Return the query of the view's rows by what is kept beside it."""
+        columns = column_list(self.view.columns)
+        return f"SELECT {columns} FROM ({to_sql(restored(self.body, self.leaves))}) AS mz_whole ({columns})"
 
     def log_changes(self, changes: str) -> str:
         """Return SQL that writes to the view's log, and brings what is kept up to date.
@@ -65,6 +73,13 @@ class Plan:
         """
         columns = column_list(self.view.columns)
         return into_log(self.view, f"SELECT {DIFF}, {columns} FROM ({changes}) AS mz_d ({columns}, {DIFF})", DIFF)
+
+
+class WholePlan(Plan):
+    """Computes the view in full, but from no more rows than its temporal filters leave."""
+
+    def delta(self, changed: frozenset[str], after: int, until: int) -> None:
+        """Return that the view must be computed in full."""
 
 
 def into_log(view: CatalogObject, changes: str, weight: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import psycopg
@@ -20,7 +20,7 @@ from thedata_cli.components.materialize.emulator.incremental.grouped import (
 from thedata_cli.components.materialize.emulator.incremental.grouped_plan import GroupedPlan
 from thedata_cli.components.materialize.emulator.incremental.join_keys import make_indexes
 from thedata_cli.components.materialize.emulator.incremental.kept_rows import KeptRows, key_columns
-from thedata_cli.components.materialize.emulator.incremental.plan import Plan
+from thedata_cli.components.materialize.emulator.incremental.plan import Plan, WholePlan
 from thedata_cli.components.materialize.emulator.incremental.sources import (
     Leaf,
     NotIncremental,
@@ -29,6 +29,8 @@ from thedata_cli.components.materialize.emulator.incremental.sources import (
     restored,
     to_sql,
 )
+from thedata_cli.components.materialize.emulator.incremental.temporal import lift_filters, reads_time
+from thedata_cli.components.materialize.emulator.incremental.temporal_rows import TemporalRows, make_tables
 from thedata_cli.components.materialize.emulator.statements import MATERIALIZED_VIEW
 from thedata_cli.components.materialize.emulator.storage import DIFF
 
@@ -40,7 +42,7 @@ _PROBE = "mz_emulator.mz_probe"
 
 async def make_plan(connection: AsyncConnection[Any], catalog: Catalog, view: CatalogObject) -> Plan | None:
     """Return the plan of a materialized view; None if its structure allows none."""
-    if view.definition.get("reads_time") or DIFF in view.columns:
+    if DIFF in view.columns:
         return None
     try:
         async with connection.transaction(force_rollback=True):
@@ -54,9 +56,32 @@ async def _plan(connection: AsyncConnection[Any], catalog: Catalog, view: Catalo
     tree, leaves = await read_view(connection, catalog, view)
     if any(DIFF in leaf.object.columns for leaf in leaves):
         raise NotIncremental(f"a column is named {DIFF}")
-    plan = await _Planner(connection, view, leaves).plan(tree)
+    temporal = lift_filters(tree, leaves, view) if view.definition.get("reads_time") else []
+    await make_tables(connection, view.id, temporal)
+    plan = await _plan_of_rest(connection, view, tree, leaves, temporal)
+    plan.temporal, plan.reads_time = temporal, reads_time(tree)
     plan.indexes = await make_indexes(connection, plan.body, leaves)
     return plan
+
+
+async def _plan_of_rest(
+    connection: AsyncConnection[Any],
+    view: CatalogObject,
+    tree: exp.Expr,
+    leaves: list[Leaf],
+    temporal: Sequence[TemporalRows],
+) -> Plan:
+    """Return the plan of a query out of which its temporal filters are taken."""
+    whole = tree.copy()
+    try:
+        if reads_time(tree):
+            raise NotIncremental("mz_now() is not in a temporal filter")
+        async with connection.transaction():
+            return await _Planner(connection, view, leaves).plan(tree)
+    except (NotIncremental, psycopg.Error):
+        if not temporal:
+            raise
+        return WholePlan(view, whole, leaves)
 
 
 async def read_view(

@@ -9,7 +9,7 @@ from sqlglot import exp, parse_one
 
 from thedata_cli.components.materialize.emulator.catalog import CatalogObject
 from thedata_cli.components.materialize.emulator.statements import MATERIALIZED_VIEW
-from thedata_cli.components.materialize.emulator.storage import DIFF, TIMESTAMP, column_list
+from thedata_cli.components.materialize.emulator.storage import DIFF, TIMESTAMP, column_list, current_rows
 
 AFTER, UNTIL = "mz_after_here", "mz_until_here"
 _NOT_LINEAR = ("group", "having", "distinct", "limit", "offset", "windows", "qualify", "with_", "with")
@@ -40,7 +40,10 @@ def expand(sql: str, lookup: Lookup, view_text: ViewText, leaves: list[Leaf], de
     if depth > 20:
         raise NotIncremental("views are nested too deeply")
     tree = parse_one(sql, dialect="postgres")
+    named_here = {part.alias for part in tree.find_all(exp.CTE)}
     for table in list(tree.find_all(exp.Table)):
+        if not table.db and table.name in named_here:
+            continue
         one = lookup(table.db, table.name) if isinstance(table.this, exp.Identifier) else None
         if one is None:
             if isinstance(table.this, exp.Identifier):
@@ -142,16 +145,15 @@ def weigh_from(select: exp.Select, leaves: list[Leaf], states: dict[str, str], m
     """
     select.set("order", None)
     by_marker = {leaf.marker: leaf for leaf in leaves}
-    items = _from_items(select)
-    inside = {id(table) for item, _ in items for table in item.find_all(exp.Table)}
+    items = from_items(select)
+    inside = {id(table) for item, _ in items for table in _tables_in(item)}
     for table in select.find_all(exp.Table):
         if id(table) not in inside and table.name in moving:
             raise NotIncremental("a changed relation is in a subquery outside of FROM")
     weights = []
     for item, is_optional in items:
-        markers = {table.name for table in item.find_all(exp.Table)} & moving
+        markers = {table.name for table in _tables_in(item)} & moving
         if not markers:
-            _restore(item, by_marker)
             continue
         if is_optional:
             raise NotIncremental("a changed relation is on the side of an outer join that may be empty")
@@ -163,10 +165,20 @@ def weigh_from(select: exp.Select, leaves: list[Leaf], states: dict[str, str], m
     return weights
 
 
-def _from_items(select: exp.Select) -> list[tuple[exp.Expr, bool]]:
-    """Return what FROM names, each with whether an outer join may leave it empty."""
+def from_items(select: exp.Select) -> list[tuple[exp.Expr, bool]]:
+    """Return what FROM names, each with whether an outer join may leave it empty.
+
+    Raises:
+        NotIncremental: It joins in a way that nobody follows.
+    """
     start = select.args.get("from_") or select.args.get("from")
     return [] if start is None else _joined(_item(start.this), select.args.get("joins") or [])
+
+
+def _tables_in(item: exp.Expr) -> list[exp.Table]:
+    """Return the tables of an item of FROM, without those that it is joined with."""
+    joined = {id(table) for join in item.args.get("joins") or [] for table in join.find_all(exp.Table)}
+    return [table for table in item.find_all(exp.Table) if id(table) not in joined]
 
 
 def _item(node: exp.Expr) -> list[tuple[exp.Expr, bool]]:
@@ -202,7 +214,7 @@ def _exchange(
         return f"{alias}.{DIFF}" if weighted else None
     if not isinstance(item, exp.Subquery):
         raise NotIncremental(f"a changed relation in {type(item).__name__}")
-    inner_states = {table.name: states[table.name] for table in item.find_all(exp.Table) if table.name in states}
+    inner_states = {table.name: states[table.name] for table in _tables_in(item) if table.name in states}
     if "delta" in inner_states.values():
         inner = _weigh(item.this, leaves, inner_states, moving)
         if inner is None:
@@ -245,9 +257,8 @@ def leaf_query(one: CatalogObject, state: str) -> tuple[str, bool]:
         return f"SELECT {columns} FROM {one.stored_as()} WHERE {condition}", False
     if state == "delta":
         return f"SELECT {columns}, {DIFF} FROM {one.stored_as('_log')} WHERE {span}", True
-    now = one.qualified if one.kind != MATERIALIZED_VIEW else one.stored_as()
     return (
-        f"SELECT {columns}, CAST(1 AS BIGINT) AS {DIFF} FROM {now} "
+        f"SELECT {columns}, CAST(1 AS BIGINT) AS {DIFF} FROM {current_rows(one)} "
         f"UNION ALL SELECT {columns}, -{DIFF} FROM {one.stored_as('_log')} WHERE {span}",
         True,
     )
