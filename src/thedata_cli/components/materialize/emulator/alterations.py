@@ -6,7 +6,7 @@ import json
 
 from thedata_cli.components.materialize.emulator import normal_form
 from thedata_cli.components.materialize.emulator.catalog import RELATIONS, SYSTEM_SCHEMAS, CatalogObject
-from thedata_cli.components.materialize.emulator.definitions import Creation, cluster_options
+from thedata_cli.components.materialize.emulator.definitions import Creation
 from thedata_cli.components.materialize.emulator.errors import (
     DUPLICATE_OBJECT,
     UNDEFINED_COLUMN,
@@ -14,6 +14,7 @@ from thedata_cli.components.materialize.emulator.errors import (
     EmulatorError,
     not_supported,
 )
+from thedata_cli.components.materialize.emulator.options import cluster_options
 from thedata_cli.components.materialize.emulator.removal import drop_object
 from thedata_cli.components.materialize.emulator.statements import (
     MATERIALIZED_VIEW,

@@ -19,6 +19,7 @@ from thedata_cli.components.materialize.emulator.errors import (
     from_postgres,
     not_supported,
 )
+from thedata_cli.components.materialize.emulator.options import cluster_options
 from thedata_cli.components.materialize.emulator.redaction import REDACTED
 from thedata_cli.components.materialize.emulator.statements import (
     MATERIALIZED_VIEW,
@@ -363,30 +364,6 @@ class Creation:
             number += 1
             name = f"{wanted}{number}"
         return name
-
-
-def cluster_options(options: dict[str, str], position: int) -> tuple[str | None, int | None]:
-    """Return size and replication factor.
-
-    Raises:
-        EmulatorError: An option is unknown or has no possible value.
-    """
-    rest = dict(options)
-    size, factor = rest.pop("size", None), rest.pop("replication factor", None)
-    for ignored in (
-        "managed",
-        "disk",
-        "introspection debugging",
-        "introspection interval",
-        "availability zones",
-        "schedule",
-    ):
-        rest.pop(ignored, None)
-    for name in rest:
-        raise not_supported(f"the cluster option {name.upper()}", position)
-    if factor and not factor.isdigit():
-        raise EmulatorError("22023", f"invalid REPLICATION FACTOR: {factor}", position=position)
-    return size, int(factor) if factor else None
 
 
 _NULL_IN_COLUMN, _DATA_EXCEPTION = "23502", "22"

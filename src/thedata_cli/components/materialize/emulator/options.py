@@ -1,4 +1,4 @@
-"""The values of `WITH (…)`, read and checked."""
+"""The values of `WITH (…)` and of a cluster's options, read and checked."""
 
 from __future__ import annotations
 
@@ -9,6 +9,9 @@ from thedata_cli.components.materialize.emulator.tokens import STRING, tokenize
 
 _TRUE = ("", "true", "on", "1", "t", "yes")
 _FALSE = ("false", "off", "0", "f", "no")
+_WITHOUT_EFFECT = (
+    "managed", "disk", "introspection debugging", "introspection interval", "availability zones", "schedule",
+)  # fmt: skip
 
 
 def literal(text: Text) -> str:
@@ -43,3 +46,20 @@ def refuse_unknown(options: dict[str, Text], of: str) -> None:
     """Refuse the options that nobody took."""
     for name, text in options.items():
         raise not_supported(f"the option {name.upper()} of {of}", text.position)
+
+
+def cluster_options(options: dict[str, str], position: int) -> tuple[str | None, int | None]:
+    """Return size and replication factor.
+
+    Raises:
+        EmulatorError: An option is unknown or has no possible value.
+    """
+    rest = dict(options)
+    size, factor = rest.pop("size", None), rest.pop("replication factor", None)
+    for ignored in _WITHOUT_EFFECT:
+        rest.pop(ignored, None)
+    for name in rest:
+        raise not_supported(f"the cluster option {name.upper()}", position)
+    if factor and not factor.isdigit():
+        raise EmulatorError(INVALID_PARAMETER, f"invalid REPLICATION FACTOR: {factor}", position=position)
+    return size, int(factor) if factor else None
