@@ -12,7 +12,12 @@ import psycopg
 from thedata_cli.components.materialize.emulator import storage
 from thedata_cli.components.materialize.emulator.catalog import Catalog, CatalogObject
 from thedata_cli.components.materialize.emulator.errors import INTERNAL_ERROR, EmulatorError
-from thedata_cli.components.materialize.emulator.incremental.temporal_rows import TemporalRows, make_tables
+from thedata_cli.components.materialize.emulator.incremental.temporal_rows import (
+    TemporalRows,
+    are_kept,
+    drop_tables,
+    make_tables,
+)
 
 if TYPE_CHECKING:
     from psycopg import AsyncConnection
@@ -106,7 +111,7 @@ class Refresher:
             is_new = view.id not in self._plans
             plan = await self._plan_of(view)
             if plan is not None:
-                begin = self._begin(plan, timestamp) if is_new else self._follow(plan, after, timestamp, changed)
+                begin = self._begin(plan, after, timestamp) if is_new else self._follow(plan, after, timestamp, changed)
                 logged = await self._try(begin, view)
                 if logged is not None:
                     return logged
@@ -118,13 +123,18 @@ class Refresher:
             from thedata_cli.components.materialize.emulator.incremental.planning import make_plan
 
             self._plans[view.id] = await make_plan(self._connection, self._catalog, view)
+            if self._plans[view.id] is None:
+                await drop_tables(self._connection, view.id)
         return self._plans[view.id]
 
-    async def _begin(self, plan: Plan, timestamp: int) -> bool:
+    async def _begin(self, plan: Plan, after: int, timestamp: int) -> bool:
         """Make what a plan keeps, and log what the view has to change to be what is kept."""
-        await make_tables(self._connection, plan.view.id, plan.temporal)
+        # A source may have grown for months: what was chosen of it before a restart is not to be sought in it again.
+        is_kept = await are_kept(self._connection, plan.view.id, plan.temporal)
+        if not is_kept:
+            await make_tables(self._connection, plan.view.id, plan.temporal)
         for rows in plan.temporal:
-            await self._run(rows.fill(timestamp))
+            await self._run(rows.advance(after, timestamp) if is_kept else rows.fill(timestamp))
             await self._note(rows)
         await self._run(plan.indexes)
         return await self._compute(plan, timestamp)
@@ -167,6 +177,7 @@ class Refresher:
             # If the data are at fault, the full computation says so, too; else the plan is.
             self._log(f"the changes of {view.full_name} cannot be followed: {error.sqlstate}")
             self._plans[view.id] = None
+            await drop_tables(self._connection, view.id)
             return None
 
     def recompute(self, view_ids: Iterable[str]) -> None:
@@ -189,6 +200,8 @@ class Refresher:
         if view.error == fault.message:
             return False
         self._plans.pop(view.id, None)
+        # They are not brought up to date as long as the view is not.
+        await drop_tables(self._connection, view.id)
         self._faults[view.id] = fault
         await self._connection.execute(storage.SET_ERROR, [fault.message, fault.sqlstate, fault.detail, view.id])
         self.catalog_changed = True

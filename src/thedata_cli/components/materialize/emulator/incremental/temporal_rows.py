@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -79,7 +80,14 @@ class TemporalRows:
         ]
         if not self.of.is_webhook:
             made += [f"CREATE INDEX ON {table} ({self._hash()})" for table in (self._table, self._waiting)]
-        return [*made, f"ANALYZE {self._table}", f"ANALYZE {self._waiting}"]
+        made += [f"ANALYZE {table}" for table in (self._table, self._waiting)]
+        return [*made, f"COMMENT ON TABLE {self._table} IS '{self.fingerprint}'"]
+
+    @property
+    def fingerprint(self) -> str:
+        """What the rows are chosen by, in short."""
+        chosen_by = [self.of.id, *self.of.columns, "", *self.since, "", *self.until, "", *self.guards]
+        return hashlib.sha256("\0".join(chosen_by).encode()).hexdigest()
 
     def _hash(self, of: str = "") -> str:
         return f"hash_record_extended(ROW({column_list(self.of.columns, of)}), 0)"
@@ -175,13 +183,24 @@ def _value(choose: str, names: list[str], otherwise: int) -> str:
 
 async def make_tables(connection: AsyncConnection[Any], view_id: str, temporal: Sequence[TemporalRows]) -> None:
     """Make the tables for the temporal filters of a view, empty, in place of those that it had."""
-    for (name,) in await (await connection.execute(_KEPT, [f"^{view_id}_temporal[0-9]"])).fetchall():
-        await connection.execute(f"DROP TABLE mz_emulator.{quote_name(name)}".encode())
+    await drop_tables(connection, view_id)
     for sql in (sql for rows in temporal for sql in rows.create()):
         await connection.execute(sql.encode())
 
 
+async def drop_tables(connection: AsyncConnection[Any], view_id: str) -> None:
+    """Drop what is kept for the temporal filters of a view."""
+    for name, _ in await (await connection.execute(_KEPT, [f"^{view_id}_temporal[0-9]"])).fetchall():
+        await connection.execute(f"DROP TABLE mz_emulator.{quote_name(name)}".encode())
+
+
+async def are_kept(connection: AsyncConnection[Any], view_id: str, temporal: Sequence[TemporalRows]) -> bool:
+    """Whether the tables for the temporal filters of a view are there, chosen by what they should be."""
+    rows = await (await connection.execute(_KEPT, [f"^{view_id}_temporal[0-9]+$"])).fetchall()
+    return dict(rows) == {one.object.id: one.fingerprint for one in temporal}
+
+
 _KEPT = (
-    "SELECT relname::text FROM pg_class WHERE relnamespace = 'mz_emulator'::regnamespace AND relkind = 'r' "
-    "AND relname ~ %s"
+    "SELECT relname::text, obj_description(oid, 'pg_class') FROM pg_class "
+    "WHERE relnamespace = 'mz_emulator'::regnamespace AND relkind = 'r' AND relname ~ %s"
 )
