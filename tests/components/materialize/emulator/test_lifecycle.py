@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import signal
@@ -17,6 +18,8 @@ import psycopg
 import pytest
 from tests.components.materialize.emulator.lab import Lab, eventually
 from tests.components.materialize.emulator_process import Emulator, running_emulator, start_emulator, stop_emulator
+
+from thedata_cli.components.materialize.emulator.postgres import Postgres
 
 pytestmark = pytest.mark.live
 
@@ -86,6 +89,29 @@ def test_everything_survives_a_restart_and_a_kill(tmp_path: Path) -> None:
         connection.execute("COMMIT")
     with running_emulator(data_dir) as last, in_kept(last) as connection:
         assert connection.execute("SELECT * FROM v ORDER BY c").fetchall() == [("a", 2), ("b", 1)]
+
+
+def test_what_another_version_has_left_is_set_aside(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    with running_emulator(data) as emulator, psycopg.connect(emulator.conninfo, autocommit=True) as connection:
+        connection.execute("CREATE TABLE kept (a int)")
+        connection.execute("INSERT INTO kept VALUES (7)")
+
+    async def change_format() -> None:
+        postgres = Postgres(data)
+        await postgres.start()
+        try:
+            async with await psycopg.AsyncConnection.connect(postgres.conninfo(), autocommit=True) as backend:
+                await backend.execute("UPDATE mz_emulator.instance SET format = 0")
+        finally:
+            await postgres.stop()
+
+    for _ in range(2):
+        asyncio.run(change_format())
+        with running_emulator(data) as emulator, psycopg.connect(emulator.conninfo, autocommit=True) as connection:
+            assert connection.execute("SELECT name FROM mz_catalog.mz_tables").fetchall() == []
+            connection.execute("CREATE TABLE kept (a int)")
+            assert "kept as database materialize_format_0" in emulator.log.read_text()
 
 
 def test_it_stops_in_seconds_whatever_its_clients_do(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import fcntl
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import IO, Any
 
@@ -21,6 +21,12 @@ from thedata_cli.components.materialize.emulator.postgres import DATABASE, Postg
 
 _FORMAT = 2
 _SQL = Path(__file__).parent / "sql"
+
+
+@contextlib.asynccontextmanager
+async def _connected(conninfo: str) -> AsyncIterator[psycopg.AsyncConnection[Any]]:
+    async with await psycopg.AsyncConnection.connect(conninfo, autocommit=True) as connection:
+        yield connection
 
 
 class Instance:
@@ -42,7 +48,7 @@ class Instance:
         """Start the backend and everything on it, but accept no client yet.
 
         Raises:
-            EmulatorError: The directory is in use, or of another version, or the backend does not start.
+            EmulatorError: The directory is in use, or the backend does not start.
         """
         self._lock()
         await self._postgres.start()
@@ -76,23 +82,41 @@ class Instance:
         return await self._stack.enter_async_context(connection)
 
     async def _prepare_database(self) -> None:
-        async with await psycopg.AsyncConnection.connect(
-            self._postgres.conninfo(database="postgres"), autocommit=True
-        ) as connection:
+        """Make the database, unless there is one that this version can read; another one is set aside."""
+        async with self._maintenance() as connection:
             cursor = await connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [DATABASE])
-            is_new = await cursor.fetchone() is None
-            if is_new:
+            if await cursor.fetchone() is None:
                 await connection.execute(f"CREATE DATABASE {DATABASE}".encode())
-        async with await psycopg.AsyncConnection.connect(self._postgres.conninfo()) as connection:
+        found = await self._format()
+        if found not in (None, _FORMAT):
+            await self._set_aside(found)
+        if found != _FORMAT:
+            async with await psycopg.AsyncConnection.connect(self._postgres.conninfo()) as connection:
+                await self._bootstrap(connection)
+
+    def _maintenance(self) -> contextlib.AbstractAsyncContextManager[psycopg.AsyncConnection[Any]]:
+        return _connected(self._postgres.conninfo(database="postgres"))
+
+    async def _format(self) -> int | None:
+        """Return the format of what is in the database; None when nothing is."""
+        async with _connected(self._postgres.conninfo()) as connection:
             found = await (await connection.execute("SELECT to_regclass('mz_emulator.instance')::text")).fetchone()
             if not (found and found[0]):
-                await self._bootstrap(connection)
+                return None
             row = await (await connection.execute("SELECT format FROM mz_emulator.instance")).fetchone()
-            if not row or row[0] != _FORMAT:
-                raise EmulatorError(
-                    CANNOT_CONNECT,
-                    f"{self._data_dir} was made by another version of the emulator: remove it and start again",
-                )
+            return int(row[0]) if row else None
+
+    async def _set_aside(self, found: int | None) -> None:
+        """Give what this version cannot read another name: views can be made again, but rows of tables cannot."""
+        aside = f"{DATABASE}_format_{found}"
+        async with self._maintenance() as connection:
+            await connection.execute(f"DROP DATABASE IF EXISTS {aside}".encode())
+            await connection.execute(f"ALTER DATABASE {DATABASE} RENAME TO {aside}".encode())
+            await connection.execute(f"CREATE DATABASE {DATABASE}".encode())
+        self._log(
+            f"the data are of another version of the emulator (format {found}), and kept as database {aside}; "
+            "`thedata apply` makes everything anew and fills it from the streams"
+        )
 
     async def _bootstrap(self, connection: psycopg.AsyncConnection[Any]) -> None:
         for name in ("bootstrap.sql", "catalog.sql"):

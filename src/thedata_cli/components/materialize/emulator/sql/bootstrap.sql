@@ -1,7 +1,8 @@
 -- What a new data directory starts with: the emulator's own state, and the types and functions of Materialize that
 -- PostgreSQL lacks. `mz_emulator` holds the rows of sources and materialized views; clients are allowed
 -- to read those, as subscriptions do, and nothing else in it.
-CREATE ROLE materialize LOGIN;
+-- Roles belong to all databases; one that was set aside has it already.
+DO $$ BEGIN CREATE ROLE materialize LOGIN; EXCEPTION WHEN duplicate_object THEN NULL; END $$;
 CREATE SCHEMA mz_emulator;
 CREATE SCHEMA mz_catalog;
 CREATE SCHEMA mz_internal;
