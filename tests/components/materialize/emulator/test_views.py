@@ -55,6 +55,7 @@ QUERIES = {
         "SELECT s, count(*) AS n, max(v) AS v, min(v) FILTER (WHERE id > 3) AS low FROM first_of_each GROUP BY s"
     ),
     "newest": "SELECT max(id) AS id FROM first_of_each WHERE v > 2",
+    "renamed": "SELECT o.k, o.v FROM facts AS o (v, k)",
     "recent": "SELECT f.id, f.v FROM first_of_each f JOIN newest ON f.id > newest.id - 5",
 }
 

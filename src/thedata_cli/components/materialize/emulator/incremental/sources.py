@@ -50,6 +50,8 @@ def expand(sql: str, lookup: Lookup, view_text: ViewText, leaves: list[Leaf], de
                 raise NotIncremental(f"{table.sql()} is no object of the catalog")
             continue
         alias = table.alias_or_name
+        if table.args.get("alias") and table.args["alias"].columns:
+            raise NotIncremental(f"the columns of {table.sql()} have other names")
         if one.is_collection:
             marker = f"mz_leaf_{len(leaves)}"
             leaves.append(Leaf(one, marker))
