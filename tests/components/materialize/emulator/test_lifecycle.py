@@ -53,7 +53,7 @@ def test_everything_survives_a_restart_and_a_kill(tmp_path: Path) -> None:
     lab = lab_context.__enter__()
     lab.run(
         "CREATE CLUSTER c (SIZE = '25cc')",
-        "CREATE SOURCE s IN CLUSTER c FROM WEBHOOK BODY FORMAT JSON WITH (RETAIN HISTORY FOR '1h')",
+        "CREATE SOURCE s IN CLUSTER c FROM WEBHOOK BODY FORMAT JSON",
         "CREATE TABLE t (a int)",
         "CREATE MATERIALIZED VIEW v WITH (RETAIN HISTORY FOR '1h') AS "
         "SELECT body->>'c' AS c, count(*) AS n FROM s GROUP BY 1",

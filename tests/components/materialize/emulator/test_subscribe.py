@@ -188,7 +188,8 @@ def test_within_timestamp_order_by(lab: Lab) -> None:
 
 def test_retained_history_is_told_again(lab: Lab) -> None:
     lab.run(
-        "CREATE SOURCE s FROM WEBHOOK BODY FORMAT JSON WITH (RETAIN HISTORY FOR '1h')",
+        "CREATE SOURCE s FROM WEBHOOK BODY FORMAT JSON",
+        "ALTER SOURCE s SET (RETAIN HISTORY FOR '1h')",
         "CREATE MATERIALIZED VIEW v WITH (RETAIN HISTORY FOR '1h') AS SELECT count(*) AS n FROM s",
     )
     lab.send("s", 1)

@@ -117,9 +117,7 @@ async def _printed(change: Creation, one: CatalogObject) -> str | None:
             one.kind, one.schema_name, one.name, query, cluster, normal_form.retention(one.retain_ms), not_null
         )
     if one.is_webhook:
-        return normal_form.webhook_text(
-            one.kind, one.schema_name, one.name, one.definition, cluster, one.retain_ms, change.catalog
-        )
+        return normal_form.webhook_text(one.kind, one.schema_name, one.name, one.definition, cluster, change.catalog)
     if one.kind == "index" and one.on_id:
         return normal_form.index_text(one, change.catalog.objects[one.on_id], one.definition["keys"], cluster)
     head = f"CREATE {one.kind.upper()} {normal_form.full_name(one.schema_name, one.name)}"

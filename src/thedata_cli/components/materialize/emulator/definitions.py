@@ -220,11 +220,11 @@ class Creation:
         if statement.check:
             definition["check"], secrets = await make_check(self, object_id, statement.check)
         text = normal_form.webhook_text(
-            statement.kind, schema, name, definition, cluster.name if cluster else "", statement.retain_ms, self.catalog
+            statement.kind, schema, name, definition, cluster.name if cluster else "", self.catalog
         )
         await self.record(NewObject(
             object_id, statement.kind, schema, name, text, relation=qualified,
-            cluster_id=cluster.id if cluster else None, definition=definition, retain_ms=statement.retain_ms,
+            cluster_id=cluster.id if cluster else None, definition=definition,
         ))  # fmt: skip
         for secret in secrets:
             await self.run("INSERT INTO mz_emulator.references VALUES (%s, %s)", [object_id, secret])

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import re
 
-from thedata_cli.components.materialize.emulator.errors import INVALID_PARAMETER, SYNTAX_ERROR, EmulatorError
+from thedata_cli.components.materialize.emulator.errors import (
+    INVALID_PARAMETER,
+    SYNTAX_ERROR,
+    EmulatorError,
+    not_supported,
+)
 from thedata_cli.components.materialize.emulator.statements import Name, Text
 from thedata_cli.components.materialize.emulator.tokens import END, QUOTED, STRING, SYMBOL, WORD, Source, Token
 
@@ -117,6 +122,8 @@ class Reader:
     def identifier(self) -> str:
         """One part of a name."""
         if self.peek().kind not in (WORD, QUOTED):
+            if self.peek().value == "[" and self.peek().kind == SYMBOL:
+                raise not_supported("names by id", self.peek().start)
             raise self.unexpected("identifier")
         return self.next().value
 
@@ -138,11 +145,17 @@ class Reader:
 
     def if_not_exists(self) -> bool:
         """IF NOT EXISTS."""
-        return self.take("if", "not", "exists")
+        if not self.take("if"):
+            return False
+        self.expect("not", "exists")
+        return True
 
     def if_exists(self) -> bool:
         """IF EXISTS."""
-        return self.take("if", "exists")
+        if not self.take("if"):
+            return False
+        self.expect("exists")
+        return True
 
     def in_cluster(self) -> Name | None:
         """IN CLUSTER name."""

@@ -79,9 +79,7 @@ def retention(retain_ms: int | None) -> str:
     return f"'{retain_ms}ms'" if retain_ms is not None else ""
 
 
-def webhook_text(
-    kind: str, schema: str, name: str, definition: dict[str, Any], cluster: str, retain_ms: int | None, catalog: Catalog
-) -> str:
+def webhook_text(kind: str, schema: str, name: str, definition: dict[str, Any], cluster: str, catalog: Catalog) -> str:
     """Return CREATE SOURCE | TABLE … FROM WEBHOOK."""
     parts = [f"CREATE {kind.upper()} {full_name(schema, name)}"]
     if kind == "source":
@@ -99,8 +97,6 @@ def webhook_text(
         )
     if definition["check"]:
         parts.append(f"        CHECK ({_check_text(definition['check'], catalog)})")
-    if retain_ms is not None:
-        parts.append(f"        WITH (RETAIN HISTORY = FOR {retention(retain_ms)})")
     return "\n".join(parts)
 
 

@@ -10,7 +10,7 @@ from thedata_cli.components.materialize.emulator.tokens import STRING, tokenize
 _TRUE = ("", "true", "on", "1", "t", "yes")
 _FALSE = ("false", "off", "0", "f", "no")
 _WITHOUT_EFFECT = (
-    "managed", "disk", "introspection debugging", "introspection interval", "availability zones", "schedule",
+    "managed", "disk", "introspection debugging", "introspection interval", "availability zones",
 )  # fmt: skip
 
 
@@ -56,6 +56,8 @@ def cluster_options(options: dict[str, str], position: int) -> tuple[str | None,
     """
     rest = dict(options)
     size, factor = rest.pop("size", None), rest.pop("replication factor", None)
+    if rest.pop("schedule", "manual").lower() not in ("manual", ""):
+        raise not_supported("a SCHEDULE of clusters other than MANUAL", position)
     for ignored in _WITHOUT_EFFECT:
         rest.pop(ignored, None)
     for name in rest:

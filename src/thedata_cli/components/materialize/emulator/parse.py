@@ -6,20 +6,26 @@ from collections.abc import Callable
 
 from thedata_cli.components.materialize.emulator.errors import SYNTAX_ERROR, EmulatorError, not_supported
 from thedata_cli.components.materialize.emulator.grammar import Reader
-from thedata_cli.components.materialize.emulator.parse_alter import parse_alter, parse_comment, parse_drop, parse_grant
+from thedata_cli.components.materialize.emulator.parse_alter import parse_alter, parse_comment, parse_drop
 from thedata_cli.components.materialize.emulator.parse_create import parse_create
-from thedata_cli.components.materialize.emulator.parse_query import (
+from thedata_cli.components.materialize.emulator.parse_roles import parse_grant
+from thedata_cli.components.materialize.emulator.parse_select import (
+    parse_execute,
+    parse_explain,
+    parse_query,
+    refuse_foreign_syntax,
+)
+from thedata_cli.components.materialize.emulator.parse_session import (
     parse_begin,
     parse_close,
     parse_copy,
     parse_declare,
     parse_end,
     parse_fetch,
-    parse_plain,
     parse_set,
-    parse_show,
     parse_subscribe,
 )
+from thedata_cli.components.materialize.emulator.parse_show import parse_show
 from thedata_cli.components.materialize.emulator.statements import Statement
 from thedata_cli.components.materialize.emulator.tokens import Source
 
@@ -45,15 +51,16 @@ _PARSERS: dict[str, Callable[[Reader], Statement | None]] = {
     "end": parse_end,
     "rollback": parse_end,
     "abort": parse_end,
-    "select": parse_plain,
-    "with": parse_plain,
-    "values": parse_plain,
-    "table": parse_plain,
+    "select": parse_query,
+    "with": parse_query,
+    "values": parse_query,
+    "table": parse_query,
+    "(": parse_query,
+    "explain": parse_explain,
+    "execute": parse_execute,
 }
 _LONGEST_SQL = 2 << 20
-_PASSED = frozenset(
-    ["insert", "update", "delete", "explain", "prepare", "execute", "deallocate", "discard", "unlisten", "("]
-)
+_PASSED = frozenset(["insert", "update", "delete", "prepare", "deallocate", "discard", "unlisten"])
 _REFUSED = frozenset(
     [
         "validate",
@@ -79,6 +86,7 @@ _REFUSED = frozenset(
         "security",
         "reassign",
         "move",
+        "raise",
     ]
 )
 
@@ -101,6 +109,8 @@ def parse(source: Source) -> Statement | None:
     """
     first = source.tokens[0]
     parser = _PARSERS.get(first.value)
+    if parser is not None or first.value in _PASSED:
+        refuse_foreign_syntax(source.tokens)
     if parser is not None:
         return parser(Reader(source, 1))
     if first.value in _PASSED:

@@ -1,4 +1,4 @@
-"""ALTER, DROP, COMMENT and GRANT."""
+"""ALTER, DROP and COMMENT."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Callable
 from thedata_cli.components.materialize.emulator.errors import not_supported
 from thedata_cli.components.materialize.emulator.grammar import Reader
 from thedata_cli.components.materialize.emulator.options import literal, refuse_unknown, retention_ms
+from thedata_cli.components.materialize.emulator.parse_roles import parse_alter_role
 from thedata_cli.components.materialize.emulator.statements import (
     MATERIALIZED_VIEW,
     Accepted,
@@ -20,6 +21,7 @@ from thedata_cli.components.materialize.emulator.statements import (
     SetRetention,
     Statement,
     Swap,
+    Text,
 )
 
 _KINDS = (
@@ -36,21 +38,28 @@ _KINDS = (
     "sink",
     "type",
 )
+_REFUSED_KINDS = (("cluster", "replica"), ("network", "policy"), ("metric", "sink"), ("function",), ("subsource",))
+_REFUSED_ACTIONS = ("add", "drop", "refresh", "rotate")
 
 
 def _kind(reader: Reader) -> str:
     if reader.take("materialized", "view"):
         return MATERIALIZED_VIEW
+    for words in _REFUSED_KINDS:
+        if reader.is_word(*words):
+            raise not_supported(f"{' '.join(words).upper()} as a kind of object", reader.peek().start)
     for word in _KINDS:
         if reader.take(word):
             return word
+    if reader.take("user"):
+        return "role"
     raise reader.unexpected("a kind of object")
 
 
 def parse_drop(reader: Reader) -> Statement:
     """Parse what follows DROP."""
-    if reader.is_word("owned") or reader.is_word("cluster", "replica"):
-        raise not_supported(f"DROP {reader.peek().value.upper()}", reader.peek().start)
+    if reader.is_word("owned"):
+        raise not_supported("DROP OWNED", reader.peek().start)
     position = reader.peek().start
     kind = _kind(reader)
     if kind == "database":
@@ -72,6 +81,8 @@ def parse_alter(reader: Reader) -> Statement:
         if reader.is_word(word):
             raise not_supported(f"ALTER {word.upper()}", reader.peek().start)
     kind = _kind(reader)
+    if kind == "role":
+        return parse_alter_role(reader)
     tag = f"ALTER {kind.replace('-', ' ').upper()}"
     if_exists = reader.if_exists()
     name = reader.name()
@@ -80,11 +91,9 @@ def parse_alter(reader: Reader) -> Statement:
             statement = parse(reader, tag, kind, name, if_exists)
             reader.expect_end()
             return statement
-    if kind == "role":
-        reader.rest()
-        return Accepted(tag)
-    if reader.is_word("add", "column"):
-        raise not_supported("ALTER TABLE … ADD COLUMN", reader.peek().start)
+    for word in _REFUSED_ACTIONS:
+        if reader.is_word(word):
+            raise not_supported(f"{tag} … {word.upper()}", reader.peek().start)
     raise reader.unexpected("RENAME, SET, RESET, SWAP, OWNER, APPLY or AS")
 
 
@@ -95,7 +104,10 @@ def _rename(reader: Reader, tag: str, kind: str, name: Name, if_exists: bool) ->
 def _swap(reader: Reader, tag: str, kind: str, name: Name, _if_exists: bool) -> Statement:
     if kind not in ("schema", "cluster"):
         raise not_supported(f"{tag} … SWAP", name.position)
-    return Swap(tag, kind, name, reader.name())
+    if kind == "cluster" and len(name.parts) > 1:
+        raise reader.unexpected("a name of one part")
+    position = reader.peek().start
+    return Swap(tag, kind, name, Name((reader.identifier(),), position))
 
 
 def _owner(reader: Reader, tag: str, _kind: str, _name: Name, _if_exists: bool) -> Statement:
@@ -112,7 +124,9 @@ def _secret_value(reader: Reader, tag: str, _kind: str, name: Name, if_exists: b
 
 
 def _set(reader: Reader, tag: str, kind: str, name: Name, if_exists: bool) -> Statement:
-    options = reader.options()
+    if reader.is_word("cluster") or reader.is_word("from"):
+        raise not_supported(f"{tag} … SET {reader.peek().value.upper()}", reader.peek().start)
+    options = _some_options(reader)
     if kind == "cluster":
         if reader.take("with"):
             # Waiting until a cluster is ready needs no time here.
@@ -123,10 +137,18 @@ def _set(reader: Reader, tag: str, kind: str, name: Name, if_exists: bool) -> St
     return SetRetention(tag, kind, name, if_exists, retain)
 
 
+def _some_options(reader: Reader) -> dict[str, Text]:
+    if reader.peek(1).value == ")":
+        raise reader.unexpected("an option in parentheses")
+    return reader.options()
+
+
 def _reset(reader: Reader, tag: str, kind: str, name: Name, if_exists: bool) -> Statement:
-    options = reader.options()
+    options = _some_options(reader)
     if kind == "cluster":
         return AlterCluster(tag, name, if_exists, dict.fromkeys(options, ""))
+    options.pop("retain history", None)
+    refuse_unknown(options, tag)
     return SetRetention(tag, kind, name, if_exists, None)
 
 
@@ -157,10 +179,3 @@ def parse_comment(reader: Reader) -> Statement:
     text = None if reader.take("null") else reader.string()
     reader.expect_end()
     return Comment("COMMENT", kind, name, column, text)
-
-
-def parse_grant(reader: Reader) -> Statement:
-    """Parse what follows GRANT or REVOKE: without authentication every role may do everything."""
-    tag = reader.source.tokens[0].value.upper()
-    reader.rest()
-    return Accepted(tag)

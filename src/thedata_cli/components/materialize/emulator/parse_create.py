@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from thedata_cli.components.materialize.emulator.errors import NOT_SUPPORTED, SYNTAX_ERROR, EmulatorError, not_supported
+from thedata_cli.components.materialize.emulator.errors import EmulatorError, not_supported
 from thedata_cli.components.materialize.emulator.grammar import Reader
 from thedata_cli.components.materialize.emulator.options import literal, refuse_unknown, retention_ms
+from thedata_cli.components.materialize.emulator.parse_columns import check_columns
+from thedata_cli.components.materialize.emulator.parse_roles import parse_role
 from thedata_cli.components.materialize.emulator.statements import (
     MATERIALIZED_VIEW,
-    Accepted,
     Check,
     CheckInput,
     CreateCluster,
@@ -23,7 +24,7 @@ from thedata_cli.components.materialize.emulator.statements import (
     Statement,
     Text,
 )
-from thedata_cli.components.materialize.emulator.tokens import QUOTED, WORD, tokenize
+from thedata_cli.components.materialize.emulator.tokens import WORD, tokenize
 
 
 def parse_create(reader: Reader) -> Statement:
@@ -49,7 +50,18 @@ def parse_create(reader: Reader) -> Statement:
 
 def _unknown(reader: Reader) -> EmulatorError:
     token = reader.peek()
-    known = ("connection", "sink", "database", "type", "network", "function", "extension", "trigger", "subsource")
+    known = (
+        "connection",
+        "sink",
+        "database",
+        "type",
+        "network",
+        "function",
+        "extension",
+        "trigger",
+        "subsource",
+        "metric",
+    )
     if token.kind == WORD and token.value in known:
         return not_supported(f"CREATE {token.value.upper()}", token.start)
     return reader.unexpected(
@@ -65,30 +77,29 @@ def _schema(reader: Reader) -> Statement:
 
 
 def _cluster(reader: Reader) -> Statement:
+    if reader.is_word("replica"):
+        raise not_supported("CREATE CLUSTER REPLICA; give the cluster a REPLICATION FACTOR", reader.peek().start)
     if_not_exists = reader.if_not_exists()
     name = reader.name()
     if reader.take("replicas"):
         raise not_supported("unmanaged clusters (REPLICAS …); give SIZE and REPLICATION FACTOR", reader.peek().start)
     options = reader.options() if reader.peek().value == "(" else dict(_bare_options(reader))
+    if reader.is_word("features"):
+        raise not_supported("FEATURES of clusters", reader.peek().start)
     reader.expect_end()
     return CreateCluster("CREATE CLUSTER", name, if_not_exists, {key: literal(value) for key, value in options.items()})
 
 
 def _bare_options(reader: Reader) -> list[tuple[str, Text]]:
     options = []
-    while reader.peek().kind == WORD:
+    while reader.peek().kind == WORD and not reader.is_word("with"):
         words = [reader.identifier()]
         while reader.peek().kind == WORD:
             words.append(reader.identifier())
         reader.take_symbol("=")
-        options.append((" ".join(words), reader.until(",")))
+        options.append((" ".join(words), reader.until(",", ")")))
         reader.take_symbol(",")
     return options
-
-
-def _role(reader: Reader) -> Statement:
-    reader.rest()
-    return Accepted("CREATE ROLE")
 
 
 def _secret(reader: Reader) -> Statement:
@@ -101,9 +112,9 @@ def _secret(reader: Reader) -> Statement:
 def _source(reader: Reader) -> Statement:
     if_not_exists = reader.if_not_exists()
     name = reader.name()
-    cluster = reader.in_cluster()
     if reader.peek().value == "(":
         reader.inside_parentheses()
+    cluster = reader.in_cluster()
     reader.expect("from")
     if not reader.is_word("webhook"):
         raise not_supported(f"sources FROM {reader.peek().value.upper()}, only FROM WEBHOOK", reader.peek().start)
@@ -120,37 +131,12 @@ def _table(reader: Reader) -> Statement:
     if reader.peek().value != "(":
         raise reader.unexpected("a list of columns in parentheses")
     columns = reader.inside_parentheses()
-    _check_columns(columns)
+    if reader.is_word("from", "source"):
+        raise not_supported("tables FROM SOURCE", reader.peek().start)
+    check_columns(columns)
     retain = _with_retention(reader, "tables")
     reader.expect_end()
     return CreateTable("CREATE TABLE", name, if_not_exists, columns, retain)
-
-
-def _check_columns(columns: Text) -> None:
-    depth = 0
-    tokens = tokenize(columns.sql)
-    for at, token in enumerate(tokens):
-        depth += {"(": 1, ")": -1}.get(token.value, 0)
-        if token.kind != WORD or depth:
-            continue
-        position = columns.position + token.start
-        after = tokens[at + 1].value if at + 1 < len(tokens) else ""
-        # A column may be named `unique`; then a type follows, and no comma, parenthesis or further constraint.
-        if (token.value == "primary" and after == "key") or (
-            token.value == "unique" and after in ("", ",", "(", "not")
-        ):
-            message = "CREATE TABLE with a primary key or unique constraint is not supported"
-            raise EmulatorError(NOT_SUPPORTED, message, position=position)
-        if (token.value == "check" and after == "(") or token.value in ("references", "foreign"):
-            raise EmulatorError(NOT_SUPPORTED, "CREATE TABLE with a constraint is not supported", position=position)
-        if token.value in ("generated", "collate", "storage", "compression", "like"):
-            raise EmulatorError(SYNTAX_ERROR, f"Expected column option, found {token}", position=position)
-        if (
-            token.value in ("serial", "bigserial", "smallserial", "money", "xml", "json")
-            and at
-            and tokens[at - 1].kind in (WORD, QUOTED)
-        ):
-            raise EmulatorError("42704", f'type "{token.value}" does not exist', position=position)
 
 
 def _with_retention(reader: Reader, of: str) -> int | None:
@@ -167,10 +153,9 @@ def _webhook(reader: Reader, kind: str, name: Name, if_not_exists: bool, cluster
     body_format = _body_format(reader)
     headers_column, mapped = _included_headers(reader)
     check = _check(reader) if reader.take("check") else None
-    retain = _with_retention(reader, "webhook sources")
     reader.expect_end()
     return CreateWebhook(
-        f"CREATE {kind.upper()}", name, kind, if_not_exists, cluster, body_format, headers_column, mapped, check, retain
+        f"CREATE {kind.upper()}", name, kind, if_not_exists, cluster, body_format, headers_column, mapped, check
     )
 
 
@@ -193,7 +178,6 @@ def _included_headers(reader: Reader) -> tuple[HeadersColumn | None, tuple[Mappe
             header = reader.string().lower()
             reader.expect("as")
             mapped.append(MappedHeader(header, reader.identifier(), reader.take("bytes")))
-        reader.take_symbol(",")
     return column, tuple(mapped)
 
 
@@ -201,11 +185,11 @@ def _headers_filter(reader: Reader) -> HeadersColumn:
     only: list[str] = []
     without: list[str] = []
     reader.expect_symbol("(")
-    while not reader.take_symbol(")"):
+    while True:
         (without if reader.take("not") else only).append(reader.string().lower())
         if not reader.take_symbol(","):
-            reader.expect_symbol(")")
             break
+    reader.expect_symbol(")")
     return HeadersColumn(tuple(only), tuple(without))
 
 
@@ -214,11 +198,10 @@ def _check(reader: Reader) -> Check:
     inputs: list[CheckInput] = []
     if reader.take("with"):
         reader.expect_symbol("(")
-        while not reader.take_symbol(")"):
+        inputs.append(_check_input(reader))
+        while reader.take_symbol(","):
             inputs.append(_check_input(reader))
-            if not reader.take_symbol(","):
-                reader.expect_symbol(")")
-                break
+        reader.expect_symbol(")")
     condition = reader.until(")")
     if not condition.sql:
         raise reader.unexpected("an expression")
@@ -236,7 +219,7 @@ def _check_input(reader: Reader) -> CheckInput:
 
 
 def _view(reader: Reader, kind: str, or_replace: bool, replacement: bool = False) -> Statement:
-    if_not_exists = reader.if_not_exists()
+    if_not_exists = not or_replace and reader.if_not_exists()
     name = reader.name()
     replaces = None
     if replacement:
@@ -269,12 +252,17 @@ def _view_options(reader: Reader) -> tuple[int | None, tuple[str, ...]]:
 
 def _index(reader: Reader, is_default: bool = False) -> Statement:
     if_not_exists = reader.if_not_exists()
-    name = None if reader.is_word("on") or reader.is_word("in", "cluster") else reader.name()
+    name = None
+    if not (reader.is_word("on") or reader.is_word("in", "cluster")):
+        position = reader.peek().start
+        name = Name((reader.identifier(),), position)
+    elif if_not_exists and not is_default:
+        raise reader.unexpected("a name of the index")
     cluster = reader.in_cluster()
     reader.expect("on")
     on = reader.name()
-    if reader.take("using") and reader.identifier() != "arrangement":
-        raise not_supported("index methods")
+    if reader.take("using"):
+        reader.expect("arrangement")
     keys = None
     if not is_default:
         if reader.peek().value != "(":
@@ -286,6 +274,6 @@ def _index(reader: Reader, is_default: bool = False) -> Statement:
 
 
 _PARSERS = {
-    "schema": _schema, "cluster": _cluster, "role": _role, "user": _role, "secret": _secret, "source": _source,
-    "table": _table, "index": _index,
+    "schema": _schema, "cluster": _cluster, "role": parse_role, "user": parse_role, "secret": _secret,
+    "source": _source, "table": _table, "index": _index,
 }  # fmt: skip

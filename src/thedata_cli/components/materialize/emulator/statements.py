@@ -126,7 +126,6 @@ class CreateWebhook(Statement):
     headers_column: HeadersColumn | None
     mapped_headers: tuple[MappedHeader, ...]
     check: Check | None
-    retain_ms: int | None
 
 
 @dataclass(frozen=True)

@@ -92,6 +92,8 @@ def _token(kind: str, text: str, start: int, end: int) -> Token:
         text = text.lower()
     elif kind == QUOTED:
         text = text[1:-1].replace('""', '"')
+        if not text:
+            raise EmulatorError(SYNTAX_ERROR, "zero-length delimited identifier", position=start)
     elif kind == STRING:
         text = _string_value(text)
     return Token(kind, text, start, end)

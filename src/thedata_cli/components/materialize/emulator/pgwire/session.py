@@ -18,6 +18,7 @@ from thedata_cli.components.materialize.emulator.errors import (
 )
 from thedata_cli.components.materialize.emulator.maintainer import Maintainer
 from thedata_cli.components.materialize.emulator.parse import check_length, parse
+from thedata_cli.components.materialize.emulator.parse_select import may_have_foreign_syntax
 from thedata_cli.components.materialize.emulator.pgwire import messages
 from thedata_cli.components.materialize.emulator.pgwire.backend import BackendConnection, Reply
 from thedata_cli.components.materialize.emulator.pgwire.cursors import Cursors
@@ -31,6 +32,12 @@ from thedata_cli.components.materialize.emulator.variables import Variables
 
 _LONGEST_MESSAGE = 1 << 30
 _SIMPLE_SELECT = re.compile(r"\s*select\b(?![^;]*(?:;\s*\S|\bas\s+of\b))[^;\"]*;?\s*\Z", re.IGNORECASE)
+
+
+def _is_simple_select(sql: str) -> bool:
+    if _SIMPLE_SELECT.match(sql) is None or may_have_foreign_syntax(sql):
+        return False
+    return "subscribe" not in sql.lower()
 
 
 class Session:
@@ -137,7 +144,7 @@ class Session:
     async def _simple(self, sql: str) -> None:
         try:
             check_length(sql)
-            if self.status == messages.IDLE and _SIMPLE_SELECT.match(sql) and "subscribe" not in sql.lower():
+            if self.status == messages.IDLE and _is_simple_select(sql):
                 await self._pass_on(sql, Source(sql, ()), "read", with_ready=True)
                 return
             sources = split(sql)
@@ -207,7 +214,7 @@ class Session:
 
     async def _fetch(self, statement: st.Fetch, source: Source) -> Reply:
         if not self.cursors.knows(statement.cursor):
-            return await self._pass_on(source.sql, source, "", with_ready=False)
+            return await self._pass_on(self.cursors.fetch_sql(statement), source, "", with_ready=False)
         sql = await self.cursors.prepare_fetch(statement)
         reply = await self._exchange(sql, with_ready=False, before_ready=None)
         self.cursors.fetched(statement, reply)
