@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import subprocess
 import uuid
 from collections.abc import Sequence
@@ -12,64 +10,41 @@ from pathlib import Path
 import httpx
 import pytest
 from tests.components.clickhouse.server_process import ClickHouseServer
+from tests.components.client_programs import RUN_LIMIT_S, build, require, run_checks
 
 pytestmark = [pytest.mark.live, pytest.mark.clients]
 
 _PROGRAMS = Path(__file__).parent / "clients"
-_BUILD_LIMIT_S = 300
-_RUN_LIMIT_S = 90
-
-
-def _require(*tools: str) -> None:
-    """Skip without the language's tools, but never where everything has to be there."""
-    missing = [tool for tool in tools if shutil.which(tool) is None]
-    if missing and os.environ.get("CI") == "true":
-        pytest.fail(f"not installed: {', '.join(missing)}")
-    if missing:
-        pytest.skip(f"not installed: {', '.join(missing)}")
 
 
 def _build(pytestconfig: pytest.Config, language: str, command: Sequence[str], product: str) -> Path:
-    """Build in a directory that the next run finds again; what is there already is quick to build."""
-    assert pytestconfig.cache is not None
-    directory = pytestconfig.cache.mkdir(f"clickhouse-{language}")
-    for source in (_PROGRAMS / language).iterdir():
-        shutil.copy(source, directory)
-    done = subprocess.run(command, cwd=directory, capture_output=True, text=True, timeout=_BUILD_LIMIT_S, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert (directory / product).exists()
-    return directory
+    return build(pytestconfig, f"clickhouse-{language}", _PROGRAMS / language, command, product)
 
 
 def _run_checks(server: ClickHouseServer, command: Sequence[str], directory: Path, at_least: int) -> None:
     database = f"client_{uuid.uuid4().hex}"
     with httpx.Client(base_url=server.url, auth=(server.user, server.password)) as http:
         http.post("/", content=f"CREATE DATABASE {database}").raise_for_status()
-    environment = os.environ | {
+    environment = {
         "CLICKHOUSE_URL": server.url,
         "CLICKHOUSE_ADDRESS": f"{server.host}:{server.port}",
         "CLICKHOUSE_USER": server.user,
         "CLICKHOUSE_PASSWORD": server.password,
         "CLICKHOUSE_DATABASE": database,
     }
-    done = subprocess.run(
-        command, cwd=directory, env=environment, capture_output=True, text=True, timeout=_RUN_LIMIT_S, check=False
-    )
-    passed = [line for line in done.stdout.splitlines() if line.startswith("ok ")]
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert len(passed) >= at_least, done.stdout
+    run_checks(command, directory, environment, at_least)
 
 
 @pytest.mark.timeout(400)
 def test_clickhouse_go_over_http(server: ClickHouseServer, pytestconfig: pytest.Config) -> None:
-    _require("go")
+    require("go")
     directory = _build(pytestconfig, "go", ["go", "build", "-o", "check", "."], "check")
     _run_checks(server, [str(directory / "check")], directory, at_least=30)
 
 
 @pytest.mark.timeout(400)
 def test_the_node_client(server: ClickHouseServer, pytestconfig: pytest.Config) -> None:
-    _require("node", "npm")
+    require("node", "npm")
     install = ["npm", "install", "--no-package-lock", "--no-audit", "--no-fund", "--prefer-offline"]
     directory = _build(pytestconfig, "node", install, "node_modules/@clickhouse/client")
     _run_checks(server, ["node", "check.mjs"], directory, at_least=28)
@@ -77,14 +52,14 @@ def test_the_node_client(server: ClickHouseServer, pytestconfig: pytest.Config) 
 
 @pytest.mark.timeout(400)
 def test_the_jdbc_driver(server: ClickHouseServer, pytestconfig: pytest.Config) -> None:
-    _require("java", "mvn")
+    require("java", "mvn")
     copy = ["mvn", "-q", "-B", "dependency:copy-dependencies", "-DoutputDirectory=lib"]
     directory = _build(pytestconfig, "java", copy, "lib/clickhouse-jdbc-0.9.9-all.jar")
     _run_checks(server, ["java", "-cp", "lib/*", "Check.java"], directory, at_least=32)
 
 
 def test_curl(server: ClickHouseServer, tmp_path: Path) -> None:
-    _require("curl")
+    require("curl")
     rows = tmp_path / "rows.csv"
     rows.write_text("1,one\n2,two\n")
     login = f"{server.user}:{server.password}"
@@ -94,7 +69,7 @@ def test_curl(server: ClickHouseServer, tmp_path: Path) -> None:
             ["curl", "--silent", "--show-error", "--user", login, *arguments],
             capture_output=True,
             text=True,
-            timeout=_RUN_LIMIT_S,
+            timeout=RUN_LIMIT_S,
             check=True,
         )
         return done.stdout
