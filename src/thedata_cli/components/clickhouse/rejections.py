@@ -6,6 +6,7 @@ import contextlib
 import re
 from collections.abc import Iterator
 
+from thedata_cli.component_api.sql_files import place_of
 from thedata_cli.errors import ServiceUnreachableError, StatementRejectedError
 
 ROW_ERRORS = frozenset(
@@ -79,12 +80,10 @@ def server_error(text: str, sql: str = "", *, number: int = 0) -> ServerError:
 def _place(reason: str, sql: str) -> tuple[int, int]:
     """Return line and column of what the error is about; zeros when it does not say."""
     if match := re.search(r"failed at position (\d+)", reason):
-        before = sql.encode()[: int(match[1]) - 1].decode(errors="ignore")
-    elif (match := _UNKNOWN_NAME.search(reason)) and (at := _only_place(match[1], sql)) is not None:
-        before = sql[:at]
-    else:
-        return 0, 0
-    return before.count("\n") + 1, len(before) - (before.rfind("\n") + 1) + 1
+        return place_of(sql, len(sql.encode()[: int(match[1]) - 1].decode(errors="ignore")))
+    if (match := _UNKNOWN_NAME.search(reason)) and (at := _only_place(match[1], sql)) is not None:
+        return place_of(sql, at)
+    return 0, 0
 
 
 def _only_place(name: str, sql: str) -> int | None:

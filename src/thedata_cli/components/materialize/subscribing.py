@@ -18,7 +18,7 @@ from thedata_cli.component_api.endpoints import Endpoint
 from thedata_cli.component_api.live import ResultColumn
 from thedata_cli.component_api.views import ViewChanges
 from thedata_cli.components.materialize.change_buffer import ChangeBuffer, DuplicateKeyError
-from thedata_cli.components.materialize.connection import driver_errors, open_connection, unreachable
+from thedata_cli.components.materialize.connection import MaterializeServer
 from thedata_cli.components.materialize.objects import DATABASE, SCHEMA
 from thedata_cli.components.materialize.query import result_columns
 from thedata_cli.components.materialize.sql_text import literal, quoted
@@ -45,7 +45,7 @@ class ViewSubscription:
     """A view that is followed (`Subscription`)."""
 
     def __init__(self, endpoint: Endpoint, view: str, key: Sequence[str], *, has_snapshot: bool) -> None:
-        self._endpoint = endpoint
+        self._server = MaterializeServer(endpoint)
         self._view = view
         self._key = key
         self._has_snapshot = has_snapshot
@@ -92,7 +92,7 @@ class ViewSubscription:
             await self._connection.close()
 
     async def _open(self) -> None:
-        self._connection = await open_connection(self._endpoint)
+        self._connection = await self._server.open()
         found = await self._ask(
             "SELECT 1 FROM mz_catalog.mz_objects o JOIN mz_catalog.mz_schemas s ON s.id = o.schema_id "
             "JOIN mz_catalog.mz_databases b ON b.id = s.database_id "
@@ -128,7 +128,7 @@ class ViewSubscription:
         while True:
             # Without a time-out, FETCH waits for the first row and returns what is there then.
             fetched = await self._ask("FETCH ALL c")
-            with driver_errors("FETCH ALL c", self._endpoint):
+            with self._server.driver_errors("FETCH ALL c"):
                 rows = await fetched.fetchall()
             if not rows:
                 await self._repeat_the_end()
@@ -166,7 +166,7 @@ class ViewSubscription:
         timer = asyncio.get_running_loop().call_later(limit_s, self._give_up)
         self._is_asking = True
         try:
-            with driver_errors(sql, self._endpoint):
+            with self._server.driver_errors(sql):
                 return await self._connection.execute(sql)
         except StatementRejectedError as error:
             is_gone = any(words in error.message for words in _GONE)
@@ -178,7 +178,7 @@ class ViewSubscription:
             timer.cancel()
             self._is_asking = False
             if self._is_late:
-                raise unreachable(self._endpoint, f"says nothing of view {self._view} for {limit_s:g} s")
+                raise self._server.unreachable(f"says nothing of view {self._view} for {limit_s:g} s")
 
     def _give_up(self) -> None:
         self._is_late = True

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from thedata_cli.component_api.sql_files import place_of
+
 _TOKEN = re.compile(
     r"""(?P<space>\s+|--[^\n]*|/\*.*?\*/)|(?P<quoted>'(?:[^']|'')*'|"(?:[^"]|"")*")|(?P<word>\w+)|(?P<other>.)""",
     re.DOTALL,
@@ -56,5 +58,4 @@ def place(sql: str, position: int) -> tuple[int, int]:
     """
     if not 1 <= position <= len(sql) + 1:
         return 0, 0
-    before = sql[: position - 1]
-    return before.count("\n") + 1, position - 1 - (before.rfind("\n") + 1) + 1
+    return place_of(sql, position - 1)
