@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import logging
 import os
 import signal
 import socket
@@ -15,6 +14,7 @@ from types import FrameType
 
 import uvicorn
 
+from thedata_cli.component_api.embedded_http import http_config, log
 from thedata_cli.components.clickhouse.server.app import KEEP_ALIVE_S, Application
 from thedata_cli.components.clickhouse.server.engine import Engine, write_config
 from thedata_cli.components.clickhouse.server.errors import ClickHouseError
@@ -24,12 +24,6 @@ PASSWORD_VARIABLE = "CLICKHOUSE_PASSWORD"
 _GRACE_S = 2
 _CLOSE_S = 3
 _MEMORY_SHARE = 4
-
-
-def log(line: str) -> None:
-    """One line on stdout; never the text of a query, which may hold secrets."""
-    sys.stdout.write(f"{line}\n")
-    sys.stdout.flush()
 
 
 def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -80,24 +74,14 @@ def main() -> int:
 
 def serve(application: Application, host: str, port: int, what: str) -> None:
     """Serve until SIGTERM or SIGINT; requests under way get a short grace."""
-    config = uvicorn.Config(
+    config = http_config(
         application,
+        grace_s=_GRACE_S,
+        keep_alive_s=KEEP_ALIVE_S,
         host=host,
         port=port,
-        http="httptools",
-        ws="none",
-        proxy_headers=False,
-        lifespan="off",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        timeout_graceful_shutdown=_GRACE_S,
-        timeout_keep_alive=KEEP_ALIVE_S,
+        is_worth_a_line=_is_worth_a_line,
     )
-    logger = logging.getLogger("uvicorn.error")
-    logger.addHandler(_LogHandler())
-    logger.setLevel(logging.WARNING)
-    logger.propagate = False
     # The HTTP server raises the signal again when it is done; the engine is still to be closed then.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: None)
@@ -105,14 +89,9 @@ def serve(application: Application, host: str, port: int, what: str) -> None:
     server.run()
 
 
-class _LogHandler(logging.Handler):
-    """What the HTTP server has to say, as one line each."""
-
-    def emit(self, record: logging.LogRecord) -> None:
-        message = record.getMessage()
-        # That is how a response with an error inside it is broken off on purpose; the error has been logged.
-        if not message.startswith("ASGI callable returned without completing response"):
-            log(f"http: {message.splitlines()[0]}")
+def _is_worth_a_line(message: str) -> bool:
+    # That is how a response with an error inside it is broken off on purpose; the error has been logged.
+    return not message.startswith("ASGI callable returned without completing response")
 
 
 class _Server(uvicorn.Server):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import logging
 import os
 import signal
 import socket
@@ -13,6 +12,7 @@ from pathlib import Path
 
 import uvicorn
 
+from thedata_cli.component_api.embedded_http import http_config, log
 from thedata_cli.components.materialize.emulator import EMULATED_VERSION
 from thedata_cli.components.materialize.emulator.errors import EmulatorError
 from thedata_cli.components.materialize.emulator.http_server import HttpServer
@@ -21,12 +21,6 @@ from thedata_cli.components.materialize.emulator.instance import Instance
 _GRACE_S = 1
 _KEEP_ALIVE_S = 75
 _LEAVE_S = 15
-
-
-def log(line: str) -> None:
-    """One line on stdout; never the text of a statement, which may hold secrets."""
-    sys.stdout.write(f"{line}\n")
-    sys.stdout.flush()
 
 
 def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -73,7 +67,7 @@ async def serve(options: argparse.Namespace) -> int:
         await instance.stop()
         return 1
     application = HttpServer(instance.catalog, instance.ingest, options.sql_port, log)
-    http = _HttpListener(_http_config(application))
+    http = _HttpListener(http_config(application, grace_s=_GRACE_S, keep_alive_s=_KEEP_ALIVE_S))
     serving = asyncio.create_task(http.serve(sockets=sockets))
     application.is_ready = True
     log(
@@ -103,32 +97,6 @@ def _bind(host: str, port: int) -> socket.socket:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listener.bind((host, port))
     return listener
-
-
-def _http_config(application: HttpServer) -> uvicorn.Config:
-    logger = logging.getLogger("uvicorn.error")
-    logger.addHandler(_LogHandler())
-    logger.setLevel(logging.WARNING)
-    logger.propagate = False
-    return uvicorn.Config(
-        application,
-        http="httptools",
-        ws="none",
-        proxy_headers=False,
-        lifespan="off",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        timeout_graceful_shutdown=_GRACE_S,
-        timeout_keep_alive=_KEEP_ALIVE_S,
-    )
-
-
-class _LogHandler(logging.Handler):
-    """What the HTTP server has to say, as one line each."""
-
-    def emit(self, record: logging.LogRecord) -> None:
-        log(f"http: {record.getMessage().splitlines()[0]}")
 
 
 def main() -> int:
