@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import http.client
-import os
-import signal
-import socket
 import subprocess
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+from tests.server_process import Probe, free_ports, spawn, stop
 
 from thedata_cli.component_api.embedded import Placement
 from thedata_cli.component_api.endpoints import Endpoint
@@ -36,8 +33,7 @@ class NatsServer:
 
     def stop(self) -> None:
         """Ask it to end, and wait."""
-        self.process.send_signal(signal.SIGTERM)
-        self.process.wait(START_LIMIT_S)
+        stop(self.process, START_LIMIT_S)
 
     def start(self, *, password: str = "") -> None:
         """Start it again on the same ports and data."""
@@ -53,7 +49,7 @@ def running_nats(
     """Run a server on free ports until the block ends."""
     component = component or NatsComponent()
     data_dir.mkdir(parents=True, exist_ok=True)
-    ports = _free_ports(component.ports)
+    ports = dict(zip(component.ports, free_ports(len(component.ports)), strict=True))
     placement = Placement(
         data_dir=data_dir / "data",
         config_dir=data_dir,
@@ -71,36 +67,15 @@ def running_nats(
         server.kill()
 
 
-def _free_ports(names: Mapping[str, int]) -> dict[str, int]:
-    sockets = {name: socket.create_server(("127.0.0.1", 0)) for name in names}
-    try:
-        return {name: held.getsockname()[1] for name, held in sockets.items()}
-    finally:
-        for held in sockets.values():
-            held.close()
-
-
 def _start(component: NatsComponent, placement: Placement, secrets: Mapping[str, str]) -> subprocess.Popen[bytes]:
     embedded = component.embedded_process(placement, component.install(placement, lambda _: None))
     for name, text in embedded.files.items():
         (placement.config_dir / name).write_text(text)
-    environment = {**os.environ, **embedded.environment}
-    environment |= {variable: secrets[secret] for variable, secret in embedded.secret_environment.items()}
-    with (placement.config_dir / "nats-server.log").open("ab") as log:
-        return subprocess.Popen(embedded.command, env=environment, stdout=log, stderr=log)
+    environment = {variable: secrets[secret] for variable, secret in embedded.secret_environment.items()}
+    log = placement.config_dir / "nats-server.log"
+    return spawn(embedded.command, log, {**embedded.environment, **environment})
 
 
 def _wait_until_healthy(process: subprocess.Popen[bytes], placement: Placement) -> None:
-    deadline = time.monotonic() + START_LIMIT_S
-    while process.poll() is None and time.monotonic() < deadline:
-        connection = http.client.HTTPConnection(placement.host, placement.ports["monitor"], timeout=1)
-        try:
-            connection.request("GET", "/healthz")
-            if connection.getresponse().status == 200:
-                return
-        except OSError:
-            # Nothing listens yet; the pause keeps the loop from taking the CPU that the server needs.
-            time.sleep(0.01)
-        finally:
-            connection.close()
-    raise AssertionError((placement.config_dir / "nats-server.log").read_text())
+    if not Probe("/healthz", START_LIMIT_S).finds_ready(process, placement.ports["monitor"]):
+        raise AssertionError((placement.config_dir / "nats-server.log").read_text())

@@ -7,7 +7,6 @@ import itertools
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -21,6 +20,7 @@ import pytest
 from tests.pipeline.routes import route_to
 from tests.pipeline.services import Service
 from tests.pipeline.stores import PROJECT, EngineUnderTest, SqliteUnderTest, StoreUnderTest, create
+from tests.server_process import free_ports
 from thedata_cli.component_api.live import CanPublish, CanTail, OutgoingMessage, StreamMessage, TailStart
 from thedata_cli.component_api.routes import Route
 from thedata_cli.components.nats.component import NatsComponent
@@ -222,7 +222,7 @@ class Platform:
                         self.store.engine: self.store.where,
                     },
                     "routes": [{"engine": self.store.engine, "table": self.name, "stream": self.name, **self._routing}],
-                    "port": _free_port(),
+                    "port": free_ports(1)[0],
                     "signal_after": signal_after,
                     "signal": number,
                 }
@@ -235,12 +235,6 @@ class Platform:
     def end_workers(self) -> None:
         for worker in self._workers:
             worker.kill()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @pytest.fixture

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import contextlib
-import http.client
-import os
-import signal
-import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-START_LIMIT_S = 30.0
+from tests.server_process import Probe, start_on_free_ports, stop
+
 STOP_LIMIT_S = 10.0
+# Its first answer must be this one.
+READY = Probe("/ping", within_s=30.0, judge=lambda answer: answer.read() == b"Ok.\n")
 
 
 @dataclass(frozen=True)
@@ -44,31 +42,22 @@ def start_clickhouse(
     arguments: Sequence[str] = (),
 ) -> ClickHouseServer:
     """Start the process and wait until /ping answers."""
+
+    def command_on(ports: Sequence[int]) -> list[str]:
+        command = [sys.executable, "-m", "thedata_cli.components.clickhouse.server", "--port", str(ports[0])]
+        return [*command, "--data-dir", str(data_dir), "--user", user, "--database", database, *arguments]
+
     log = data_dir.with_name(data_dir.name + ".log")
-    for _ in range(3):
-        port = _free_port()
-        command = [sys.executable, "-m", "thedata_cli.components.clickhouse.server", "--port", str(port)]
-        command += ["--data-dir", str(data_dir), "--user", user, "--database", database, *arguments]
-        with log.open("ab") as output:
-            process = subprocess.Popen(
-                command, env=os.environ | {"CLICKHOUSE_PASSWORD": password}, stdout=output, stderr=output
-            )
-        if _answers_ping(port, process):
-            return ClickHouseServer("127.0.0.1", port, user, password, database, process, log)
-        stop_clickhouse(process)
-    raise AssertionError(f"the server did not start:\n{log.read_text()}")
+    environment = {"CLICKHOUSE_PASSWORD": password}
+    process, (port,) = start_on_free_ports(
+        1, command_on, READY, log, stop_within_s=STOP_LIMIT_S, environment=environment
+    )
+    return ClickHouseServer("127.0.0.1", port, user, password, database, process, log)
 
 
 def stop_clickhouse(process: subprocess.Popen[bytes]) -> None:
     """Stop the process, by force when it does not obey."""
-    if process.poll() is None:
-        process.send_signal(signal.SIGTERM)
-    try:
-        process.wait(STOP_LIMIT_S)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
-        raise
+    stop(process, STOP_LIMIT_S)
 
 
 @contextlib.contextmanager
@@ -85,23 +74,3 @@ def running_clickhouse(
         yield server
     finally:
         stop_clickhouse(server.process)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def _answers_ping(port: int, process: subprocess.Popen[bytes]) -> bool:
-    deadline = time.monotonic() + START_LIMIT_S
-    while time.monotonic() < deadline and process.poll() is None:
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
-        try:
-            connection.request("GET", "/ping")
-            return connection.getresponse().read() == b"Ok.\n"
-        except OSError:
-            time.sleep(0.02)
-        finally:
-            connection.close()
-    return False

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import contextlib
-import http.client
-import signal
-import socket
 import subprocess
 import sys
-import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-START_LIMIT_S = 90.0
+from tests.server_process import Probe, start_on_free_ports, stop
+
 STOP_LIMIT_S = 20.0
+READY = Probe("/api/readyz", within_s=90.0)
 
 
 @dataclass(frozen=True)
@@ -42,29 +40,19 @@ class Emulator:
 
 def start_emulator(data_dir: Path) -> Emulator:
     """Start the process and wait until it is ready."""
-    log = data_dir.with_name(data_dir.name + ".log")
-    for _ in range(3):
-        sql_port, http_port = _free_ports()
+
+    def command_on(ports: Sequence[int]) -> list[str]:
         command = [sys.executable, "-m", "thedata_cli.components.materialize.emulator", "--data-dir", str(data_dir)]
-        command += ["--sql-port", str(sql_port), "--http-port", str(http_port)]
-        with log.open("ab") as output:
-            process = subprocess.Popen(command, stdout=output, stderr=output)
-        if _is_ready(http_port, process):
-            return Emulator("127.0.0.1", sql_port, http_port, process, log)
-        stop_emulator(process)
-    raise AssertionError(f"the emulator did not start:\n{log.read_text()}")
+        return [*command, "--sql-port", str(ports[0]), "--http-port", str(ports[1])]
+
+    log = data_dir.with_name(data_dir.name + ".log")
+    process, (sql_port, http_port) = start_on_free_ports(2, command_on, READY, log, stop_within_s=STOP_LIMIT_S)
+    return Emulator("127.0.0.1", sql_port, http_port, process, log)
 
 
 def stop_emulator(process: subprocess.Popen[bytes]) -> None:
     """Stop the process, by force when it does not obey."""
-    if process.poll() is None:
-        process.send_signal(signal.SIGTERM)
-    try:
-        process.wait(STOP_LIMIT_S)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
-        raise
+    stop(process, STOP_LIMIT_S)
 
 
 @contextlib.contextmanager
@@ -82,25 +70,3 @@ def send(emulator: Emulator, source: str, body: str) -> None:
     request = urllib.request.Request(emulator.webhook_url(source), body.encode(), {"Content-Type": "application/json"})
     with urllib.request.urlopen(request, timeout=10) as answer:
         assert answer.status == 200
-
-
-def _free_ports() -> tuple[int, int]:
-    with socket.socket() as first, socket.socket() as second:
-        first.bind(("127.0.0.1", 0))
-        second.bind(("127.0.0.1", 0))
-        return int(first.getsockname()[1]), int(second.getsockname()[1])
-
-
-def _is_ready(port: int, process: subprocess.Popen[bytes]) -> bool:
-    deadline = time.monotonic() + START_LIMIT_S
-    while time.monotonic() < deadline and process.poll() is None:
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
-        try:
-            connection.request("GET", "/api/readyz")
-            if connection.getresponse().status == 200:
-                return True
-        except OSError:
-            time.sleep(0.05)
-        finally:
-            connection.close()
-    return False

@@ -25,7 +25,8 @@ from tests.components.questdb.cases import (
     table,
     view,
 )
-from tests.components.questdb_process import QuestDBServer, free_ports
+from tests.components.questdb_process import QuestDBServer
+from tests.server_process import free_ports
 
 from thedata_cli.component_api.live import CanExportParquet, CanQuery, CanWrite, LiveComponent
 from thedata_cli.components.questdb.live import QuestDBLive
