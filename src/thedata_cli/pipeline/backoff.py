@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import random
 
+from thedata_cli.pipeline.waiting import stops_within
+
 
 class Backoff:
     """Waits longer after every failed attempt, and never past the moment a stop is asked for.
@@ -32,8 +34,4 @@ class Backoff:
         """
         wait_s = self._next_s * random.uniform(0.5, 1.0)
         self._next_s = min(self._next_s * 2, self._limit_s)
-        try:
-            await asyncio.wait_for(self._stopping.wait(), wait_s)
-        except TimeoutError:
-            return True
-        return False
+        return not await stops_within(self._stopping, wait_s)

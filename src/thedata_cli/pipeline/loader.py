@@ -20,6 +20,7 @@ from thedata_cli.pipeline.dead_letters import dead_letter
 from thedata_cli.pipeline.deliveries import HeldBatch, HeldDeliveries
 from thedata_cli.pipeline.progress import RouteProgress, RouteState
 from thedata_cli.pipeline.store import HighestSequence, Store
+from thedata_cli.pipeline.waiting import cancel
 
 _STOP_GRACE_S = 1.0
 """Seconds that a fetch under way gets to return once the worker is to stop."""
@@ -67,7 +68,7 @@ class Loader:
                     if batch and batch.deliveries:
                         await self._deliver(batch, held, store, letters)
             finally:
-                await _cancel(keeping, fetching)
+                await cancel(keeping, fetching)
 
     def _fetch(self, held: HeldDeliveries) -> asyncio.Task[HeldBatch]:
         return asyncio.create_task(held.fetch(max_messages=self._route.max_batch, max_wait_s=self._route.max_wait_s))
@@ -80,9 +81,9 @@ class Loader:
             if not fetching.done():
                 await asyncio.wait({fetching}, timeout=_STOP_GRACE_S)
         finally:
-            await _cancel(stop)
+            await cancel(stop)
         if not fetching.done():
-            await _cancel(fetching)
+            await cancel(fetching)
             return None
         batch = fetching.result()
         self._progress.running()
@@ -144,11 +145,3 @@ class Loader:
     def _dead_letters(self, batch: HeldBatch, errors: Mapping[int, str]) -> Sequence[OutgoingMessage]:
         bad = {one.message.sequence: one.message for one in batch.deliveries if one.message.sequence in errors}
         return [dead_letter(self._route, message, errors[sequence]) for sequence, message in bad.items()]
-
-
-async def _cancel(*tasks: asyncio.Task[Any] | None) -> None:
-    """End tasks whose result no longer matters."""
-    running = [task for task in tasks if task]
-    for task in running:
-        task.cancel()
-    await asyncio.gather(*running, return_exceptions=True)

@@ -17,6 +17,7 @@ from thedata_cli.component_api.views import CanMirror, CanSubscribe, MirrorWrite
 from thedata_cli.pipeline.abilities import Connect, require
 from thedata_cli.pipeline.backoff import Backoff
 from thedata_cli.pipeline.progress import RouteProgress, RouteState
+from thedata_cli.pipeline.waiting import cancel, stops_within
 
 
 class Sink:
@@ -72,7 +73,7 @@ class Sink:
             self._backoff.reset()
             newest = datetime.fromtimestamp(changes.until / 1000, UTC)
             self._progress.written(rows=len(changes.changes), dead_letters=0, newest=newest)
-            await self._pause(began + self._route.max_wait_s - time.monotonic())
+            await stops_within(self._stopping, max(0.0, began + self._route.max_wait_s - time.monotonic()))
 
     async def _next(self, subscription: AsyncIterator[ViewChanges]) -> ViewChanges | None:
         """Wait for changes; None when the worker is to stop."""
@@ -82,13 +83,4 @@ class Sink:
             await asyncio.wait({coming, stop}, return_when=asyncio.FIRST_COMPLETED)
             return coming.result() if coming.done() and not self._stopping.is_set() else None
         finally:
-            stop.cancel()
-            coming.cancel()
-            await asyncio.gather(stop, coming, return_exceptions=True)
-
-    async def _pause(self, seconds: float) -> None:
-        if seconds > 0:
-            try:
-                await asyncio.wait_for(self._stopping.wait(), seconds)
-            except TimeoutError:
-                return
+            await cancel(stop, coming)
