@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from thedata_cli.component_api.findings import latency_result
 from thedata_cli.components.materialize.connection import Connection
 from thedata_cli.components.materialize.kinds import read_mark
 from thedata_cli.components.materialize.objects import DATABASE, SCHEMA
@@ -14,7 +15,6 @@ from thedata_cli.components.materialize.sql_text import quoted
 from thedata_cli.errors import StatementRejectedError
 from thedata_cli.health import CheckResult, CheckStatus
 
-_SLOW_MS = 500
 _EMULATOR = "emulator"
 
 _VIEWS = """
@@ -65,24 +65,12 @@ async def check_server(connection: Connection, wanted_version: str) -> Sequence[
     await connection.rows("SELECT 1")
     latency_ms = (time.perf_counter() - begin) * 1000
     return [
-        latency_result(latency_ms),
+        latency_result("materialize", latency_ms, fix="thedata logs materialize"),
         version_result(await connection.server_version(), wanted_version),
         *await _views(connection),
         hydration_result([str(row[0]) for row in await connection.rows(_NOT_HYDRATED)]),
         *_sources(await connection.rows(_SOURCES)),
     ]
-
-
-def latency_result(latency_ms: float) -> CheckResult:
-    """Judge the time of one small query."""
-    facts: dict[str, object] = {"latency_ms": round(latency_ms, 1)}
-    summary = f"answers in {latency_ms:.1f} ms"
-    if latency_ms < _SLOW_MS:
-        return CheckResult("materialize.latency", CheckStatus.OK, summary, facts=facts)
-    return CheckResult(
-        "materialize.latency", CheckStatus.WARNING, summary,
-        cause="the server, or this machine, is busy", fix="thedata logs materialize", facts=facts,
-    )  # fmt: skip
 
 
 def version_result(version: str, wanted: str) -> CheckResult:

@@ -6,10 +6,10 @@ import time
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from thedata_cli.component_api.findings import latency_result
 from thedata_cli.components.questdb.connection import Connection
 from thedata_cli.health import CheckResult, CheckStatus
 
-_SLOW_MS = 500
 _LAG_TRANSACTIONS = 100
 
 _WAL = "SELECT name, suspended, sequencerTxn - writerTxn, errorTag, errorMessage FROM wal_tables()"
@@ -23,27 +23,12 @@ async def check_server(connection: Connection, wanted_version: str) -> Sequence[
     await connection.rows("SELECT 1")
     latency_ms = (time.perf_counter() - begin) * 1000
     return [
-        _latency(latency_ms),
+        latency_result("questdb", latency_ms, fix="thedata query questdb 'SELECT * FROM query_activity()'"),
         _version(await connection.server_version(), wanted_version),
         *_wal(await connection.rows(_WAL)),
         *_views(await connection.rows(_VIEWS)),
         _disk(*(await connection.rows(_DISK))[0]),
     ]
-
-
-def _latency(latency_ms: float) -> CheckResult:
-    facts: dict[str, object] = {"latency_ms": round(latency_ms, 1)}
-    summary = f"answers in {latency_ms:.1f} ms"
-    if latency_ms < _SLOW_MS:
-        return CheckResult("questdb.latency", CheckStatus.OK, summary, facts=facts)
-    return CheckResult(
-        "questdb.latency",
-        CheckStatus.WARNING,
-        summary,
-        cause="the server, or this machine, is busy",
-        fix="thedata query questdb 'SELECT * FROM query_activity()'",
-        facts=facts,
-    )
 
 
 def _version(running: str, wanted: str) -> CheckResult:
