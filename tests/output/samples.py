@@ -19,7 +19,7 @@ from thedata_cli.component_api.views import ViewChange, ViewChanges
 from thedata_cli.errors import ServiceUnreachableError, SourcePosition
 from thedata_cli.health import CheckResult, CheckStatus
 from thedata_cli.output.checks import DoctorReport
-from thedata_cli.output.demo import DemoReport, StreamCounts, ViewCounts
+from thedata_cli.output.demo import Counts, DemoReport
 from thedata_cli.output.row_format import RowFormat
 from thedata_cli.output.rows import row_encoder, write_rows
 from thedata_cli.output.services import DownReport
@@ -204,12 +204,12 @@ PROJECT = Project(
 DEMO = DemoReport(
     directory=Path("/srv/flights-demo"),
     project="flights",
-    counts=(StreamCounts("departures", 336776, {"clickhouse": 336776, "materialize": 336776, "questdb": 336776}),),
+    counts=(Counts("departures", 336776, {"clickhouse": 336776, "materialize": 336776, "questdb": 336776}),),
     seconds={"project": 0.31, "start": 2.5, "apply": 1.3, "publish": 9.7, "wait": 4.5, "load": 14.2, "queries": 0.3},
     published=336776,
     rows_per_s=47433.2,
     query_rows={"delays_by_carrier": 16},
-    views=(ViewCounts("recent_delays", 909, {"clickhouse": 909, "questdb": 909}),),
+    views=(Counts("recent_delays", 909, {"clickhouse": 909, "questdb": 909}),),
 )
 
 DOWN = DownReport((ServiceState("nats", ServicePhase.STOPPED),), {"nats": 131072})

@@ -7,19 +7,20 @@ import contextlib
 import importlib.metadata
 import re
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from thedata_cli.component_api.live import CanPublish, CanQuery, CanTail, ResultStream
+from thedata_cli.component_api.live import CanPublish, CanQuery, CanTail, ResultStream, StreamState
 from thedata_cli.component_api.views import CanMirror
 from thedata_cli.errors import MissingDependencyError, UnhealthyError
 from thedata_cli.output.chart import parse_chart, print_chart, read_chart
 from thedata_cli.output.console import Show
-from thedata_cli.output.demo import DemoReport, StreamCounts, ViewCounts
+from thedata_cli.output.demo import Counts, DemoReport
 from thedata_cli.output.plan import print_change
 from thedata_cli.output.services import service_progress
 from thedata_cli.output.table import print_table
 from thedata_cli.pipeline.feeds import run_feed
+from thedata_cli.pipeline.publishing import PublishCounts
 from thedata_cli.plan.resources import ResourceId
 from thedata_cli.project.blueprints import Blueprint, find_blueprint
 from thedata_cli.project.files import PROJECT_FILE
@@ -57,8 +58,8 @@ class Demo:
         self._published = 0
         self._loaded_rows = 0
         self._query_rows: dict[str, int] = {}
-        self._counts: Sequence[StreamCounts] = ()
-        self._views: Sequence[ViewCounts] = ()
+        self._counts: Sequence[Counts] = ()
+        self._views: Sequence[Counts] = ()
         self._project: Project
         self._target: EmbeddedTarget
 
@@ -150,22 +151,11 @@ class Demo:
 
     async def _run_feed(self, live: LiveStack, name: str, feed: FeedSettings) -> None:
         """Publish what a feed brings; a feed that has a stream to itself goes on where the stream ends."""
-        broker = live.with_ability(CanPublish)
         states = {state.name: state for state in await live.with_ability(CanTail).streams()}
         has_own_stream = [other.stream for other in self._project.feeds.values()].count(feed.stream) == 1
         skip = states[feed.stream].last_sequence if has_own_stream else 0
         with self._show.progress(name, total=feed.messages) as advance:
-            counts = await run_feed(
-                name,
-                feed,
-                self._directory,
-                self._project.contracts.values(),
-                broker,
-                subject=feed.subject or states[feed.stream].subjects[0],
-                skip=skip,
-                on_progress=lambda counts: advance(skip + counts.lines),
-            )
-        self._published += counts.published
+            await self._publish(name, feed, live, states, skip=skip, told=lambda counts: advance(skip + counts.lines))
 
     async def _run_endless_feeds(self, live: LiveStack) -> None:
         """Publish for a while what feeds bring that never end, all at the same time."""
@@ -175,22 +165,40 @@ class Demo:
         states = {state.name: state for state in await live.with_ability(CanTail).streams()}
         began = time.monotonic()
         with self._show.progress(f"seconds of {', '.join(feeds)}", total=self._live_s) as advance:
+
+            def told(_counts: PublishCounts) -> None:
+                advance(min(self._live_s, round(time.monotonic() - began, 1)))
+
             running = [
-                run_feed(
-                    name,
-                    feed,
-                    self._directory,
-                    self._project.contracts.values(),
-                    live.with_ability(CanPublish),
-                    subject=feed.subject or states[feed.stream].subjects[0],
-                    limit_s=self._live_s,
-                    on_progress=lambda _counts: advance(min(self._live_s, round(time.monotonic() - began, 1))),
-                )
-                for name, feed in feeds.items()
+                self._publish(name, feed, live, states, limit_s=self._live_s, told=told) for name, feed in feeds.items()
             ]
-            for counts in await asyncio.gather(*running):
-                self._published += counts.published
+            await asyncio.gather(*running)
             advance(self._live_s)
+
+    async def _publish(
+        self,
+        name: str,
+        feed: FeedSettings,
+        live: LiveStack,
+        states: Mapping[str, StreamState],
+        *,
+        told: Callable[[PublishCounts], None],
+        skip: int = 0,
+        limit_s: float | None = None,
+    ) -> None:
+        """Run one feed, and count what it has published."""
+        counts = await run_feed(
+            name,
+            feed,
+            self._directory,
+            self._project.contracts.values(),
+            live.with_ability(CanPublish),
+            subject=feed.subject or states[feed.stream].subjects[0],
+            skip=skip,
+            limit_s=limit_s,
+            on_progress=told,
+        )
+        self._published += counts.published
 
     async def _wait_for_views(self, live: LiveStack) -> None:
         """Wait until every table that is kept equal to a view is.
@@ -204,11 +212,11 @@ class Demo:
             if all(counts.agrees for counts in self._views):
                 return
             if time.monotonic() - began > _STALL_LIMIT_S:
-                late = ", ".join(counts.view for counts in self._views if not counts.agrees)
+                late = ", ".join(counts.name for counts in self._views if not counts.agrees)
                 raise UnhealthyError(f"tables do not follow their views: {late}", hint="thedata doctor")
             await asyncio.sleep(_POLL_S)
 
-    async def _count_views(self, live: LiveStack) -> Sequence[ViewCounts]:
+    async def _count_views(self, live: LiveStack) -> Sequence[Counts]:
         """Count the rows of every view that a pipeline reads, and of the tables that are kept equal to it."""
         tables: dict[ResourceId, list[ResourceId]] = {}
         for route in self._project.view_routes:
@@ -220,7 +228,7 @@ class Demo:
                 table.component: await live.with_ability(CanMirror, key=table.component).mirrored_rows(table.name)
                 for table in mirrors
             }
-            found.append(ViewCounts(view.name, rows, counted))
+            found.append(Counts(view.name, rows, counted))
         return found
 
     async def _wait(self, live: LiveStack) -> None:
@@ -229,7 +237,7 @@ class Demo:
         Raises:
             UnhealthyError: Nothing moves any more; the message says what is missing.
         """
-        total = sum(counts.messages * len(counts.rows) for counts in await self._count(live))
+        total = sum(counts.total * len(counts.rows) for counts in await self._count(live))
         last, moved_at = -1, time.monotonic()
         with self._show.progress("rows in engines", total=total) as advance:
             while True:
@@ -246,7 +254,7 @@ class Demo:
                     )
                 await asyncio.sleep(_POLL_S)
 
-    async def _count(self, live: LiveStack) -> Sequence[StreamCounts]:
+    async def _count(self, live: LiveStack) -> Sequence[Counts]:
         """Count messages and rows of every stream that a pipeline reads."""
         by_name = {state.name: state for state in await live.with_ability(CanTail).streams()}
         tables = {route.target: route.stream.name for route in self._project.routes}
@@ -255,7 +263,7 @@ class Demo:
         for (table, stream), count in zip(tables.items(), counted, strict=True):
             by_engine = rows.setdefault(stream, {})
             by_engine[table.component] = by_engine.get(table.component, 0) + count
-        return [StreamCounts(name, by_name[name].messages, found) for name, found in rows.items()]
+        return [Counts(name, by_name[name].messages, found) for name, found in rows.items()]
 
     def _connect(self) -> contextlib.AbstractAsyncContextManager[LiveStack]:
         return connect(self._project.name, self._project.components, self._target.endpoints())
@@ -275,12 +283,12 @@ async def _count_rows(live: LiveStack, table: ResourceId) -> int:
         return sum([int(row[0]) async for rows in result.blocks() for row in rows])
 
 
-def _missing(counts: Sequence[StreamCounts]) -> str:
+def _missing(counts: Sequence[Counts]) -> str:
     found = [
-        f"{engine} has {rows:,} of the {stream.messages:,} messages of {stream.stream}"
+        f"{engine} has {rows:,} of the {stream.total:,} messages of {stream.name}"
         for stream in counts
         for engine, rows in stream.rows.items()
-        if rows != stream.messages
+        if rows != stream.total
     ]
     return ", ".join(found)
 

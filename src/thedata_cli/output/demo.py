@@ -14,41 +14,23 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class StreamCounts:
-    """How many of a stream's messages are where.
+class Counts:
+    """How much of a stream, or of a view, is where.
 
     Attributes:
-        messages: In the stream.
-        rows: Engine → rows in the tables that the stream's pipelines feed.
+        name: Of the stream or view.
+        total: Messages of the stream, rows of the view.
+        rows: Engine → rows in its tables and sources that a stream feeds, or in its table that follows a view.
     """
 
-    stream: str
-    messages: int
+    name: str
+    total: int
     rows: Mapping[str, int]
 
     @property
     def agrees(self) -> bool:
-        """Whether every engine has every message."""
-        return all(rows == self.messages for rows in self.rows.values())
-
-
-@dataclass(frozen=True)
-class ViewCounts:
-    """How many rows of a view are in the tables that are kept equal to it.
-
-    Attributes:
-        rows: In the view.
-        mirrored: Engine → rows in its table.
-    """
-
-    view: str
-    rows: int
-    mirrored: Mapping[str, int]
-
-    @property
-    def agrees(self) -> bool:
-        """Whether every table has as many rows as the view."""
-        return all(rows == self.rows for rows in self.mirrored.values())
+        """Whether every engine has all of it."""
+        return all(rows == self.total for rows in self.rows.values())
 
 
 @dataclass(frozen=True)
@@ -65,13 +47,13 @@ class DemoReport:
 
     directory: Path
     project: str
-    counts: Sequence[StreamCounts]
+    counts: Sequence[Counts]
     seconds: Mapping[str, float]
     published: int
     rows_per_s: float
     query_rows: Mapping[str, int] = field(default_factory=dict)
     stays_up: bool = True
-    views: Sequence[ViewCounts] = ()
+    views: Sequence[Counts] = ()
 
     @property
     def agrees(self) -> bool:
@@ -82,10 +64,10 @@ class DemoReport:
 def print_demo(console: Console, report: DemoReport) -> None:
     """Print the counts side by side, the seconds of each phase, and where to look next."""
     console.print("\nEvery message, in every engine", style="bold")
-    _print_counts(console, "STREAM", "MESSAGES", [(one.stream, one.messages, one.rows) for one in report.counts])
+    _print_counts(console, "STREAM", "MESSAGES", report.counts)
     if report.views:
         console.print("\nEvery view, in every engine", style="bold")
-        _print_counts(console, "VIEW", "ROWS", [(one.view, one.rows, one.mirrored) for one in report.views])
+        _print_counts(console, "VIEW", "ROWS", report.views)
     phases = ", ".join(f"{phase} {seconds:.1f} s" for phase, seconds in report.seconds.items())
     console.print(
         f"\n{report.published:,} messages published, {report.rows_per_s:,.0f} rows/s into the tables; {phases}",
@@ -95,19 +77,17 @@ def print_demo(console: Console, report: DemoReport) -> None:
     console.print(_next(report), style="dim", markup=False, soft_wrap=True)
 
 
-def _print_counts(
-    console: Console, what: str, unit: str, counted: Sequence[tuple[str, int, Mapping[str, int]]]
-) -> None:
-    engines = sorted({engine for _, _, found in counted for engine in found})
+def _print_counts(console: Console, what: str, unit: str, counted: Sequence[Counts]) -> None:
+    engines = sorted({engine for one in counted for engine in one.rows})
     names = (what, unit, *(engine.upper() for engine in engines), "AGREE")
     rows = [
         (
-            name,
-            f"{count:,}",
-            *(f"{found[engine]:,}" if engine in found else None for engine in engines),
-            "yes" if all(one == count for one in found.values()) else "NO",
+            one.name,
+            f"{one.total:,}",
+            *(f"{one.rows[engine]:,}" if engine in one.rows else None for engine in engines),
+            "yes" if one.agrees else "NO",
         )
-        for name, count, found in counted
+        for one in counted
     ]
     styles = {"AGREE": {"yes": "green", "NO": "bold red"}}
     print_listing(console, Listing(names, rows, frozenset(names[1:-1]), styles))
@@ -122,17 +102,17 @@ def demo_document(report: DemoReport) -> dict[str, Any]:
         "agrees": report.agrees,
         "streams": [
             {
-                "stream": counts.stream,
-                "messages": counts.messages,
+                "stream": counts.name,
+                "messages": counts.total,
                 "rows": dict(counts.rows),
             }
             for counts in report.counts
         ],
         "views": [
             {
-                "view": counts.view,
-                "rows": counts.rows,
-                "mirrored": dict(counts.mirrored),
+                "view": counts.name,
+                "rows": counts.total,
+                "mirrored": dict(counts.rows),
             }
             for counts in report.views
         ],
@@ -150,7 +130,7 @@ def _next(report: DemoReport) -> str:
     lines = [
         f"\nThe stack runs. Next: cd {report.directory}",
         "  thedata status",
-        f"  thedata stream tail {report.counts[0].stream} --last 5 --no-follow" if report.counts else "",
+        f"  thedata stream tail {report.counts[0].name} --last 5 --no-follow" if report.counts else "",
         *(f"  thedata query --name {name}" for name in list(report.query_rows)[:1]),
         "  thedata env --format shell",
         "  thedata down",
