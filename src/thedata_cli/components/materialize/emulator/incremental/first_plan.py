@@ -5,7 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from thedata_cli.components.materialize.emulator.incremental.kept_rows import HASH, KeptRows, hash_of, key_columns
+from thedata_cli.components.materialize.emulator.incremental.kept_rows import (
+    HASH,
+    KeptRows,
+    hash_of,
+    key_columns,
+    made_anew,
+)
 from thedata_cli.components.materialize.emulator.incremental.plan import Plan, into_log
 from thedata_cli.components.materialize.emulator.incremental.sources import restored, to_sql
 from thedata_cli.components.materialize.emulator.storage import DIFF
@@ -51,13 +57,7 @@ class FirstPlan(Plan):
 
     def rebuild(self) -> Sequence[str]:
         """Make the table of first rows."""
-        state = self.view.stored_as("_state")
-        return [
-            f"DROP TABLE IF EXISTS {state}",
-            f"CREATE TABLE {state} AS {self._first(self._hashed(self._body()))}",
-            f"CREATE INDEX ON {state} ({HASH})",
-            f"ANALYZE {state}",
-        ]
+        return made_anew(self.view.stored_as("_state"), self._first(self._hashed(self._body())), HASH)
 
     def current(self) -> str:
         """Return the first rows."""

@@ -12,6 +12,7 @@ from thedata_cli.components.materialize.emulator.incremental.kept_rows import (
     KeptRows,
     hash_of,
     key_columns,
+    made_anew,
     same,
 )
 from thedata_cli.components.materialize.emulator.incremental.plan import Plan, into_log
@@ -53,13 +54,8 @@ class GroupedPlan(Plan):
         """Make the table of groups, and that of rows."""
         state = self.view.stored_as("_state")
         rows = f"({to_sql(restored(self.body, self.leaves))}) AS mz_rows"
-        return [
-            f"DROP TABLE IF EXISTS {state}",
-            f"CREATE TABLE {state} AS {self._state(rows, 'CAST(1 AS BIGINT)')}",
-            f"CREATE INDEX ON {state} ({HASH})",
-            f"ANALYZE {state}",
-            *(self.rows.rebuild(rows) if self.rows else ()),
-        ]
+        groups = made_anew(state, self._state(rows, "CAST(1 AS BIGINT)"), HASH)
+        return [*groups, *(self.rows.rebuild(rows) if self.rows else ())]
 
     def current(self) -> str:
         """Return the outputs of all groups."""

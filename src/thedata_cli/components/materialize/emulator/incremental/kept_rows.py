@@ -23,6 +23,16 @@ def same(columns: list[str], left: str, right: str, by_hash: str = HASH) -> str:
     return " AND ".join([f"{left}.{by_hash} = {right}.{by_hash}", *equal])
 
 
+def made_anew(table: str, query: str, *indexed: str) -> list[str]:
+    """Return what makes a table of what a query brings, with an index on each of some columns."""
+    return [
+        f"DROP TABLE IF EXISTS {table}",
+        f"CREATE TABLE {table} AS {query}",
+        *(f"CREATE INDEX ON {table} ({column})" for column in indexed),
+        f"ANALYZE {table}",
+    ]
+
+
 @dataclass(frozen=True)
 class KeptRows:
     """A table of rows.
@@ -52,13 +62,7 @@ class KeptRows:
 
     def rebuild(self, rows: str) -> list[str]:
         """Return what makes the table anew of all rows."""
-        return [
-            f"DROP TABLE IF EXISTS {self.table}",
-            f"CREATE TABLE {self.table} AS {self._counted(rows, 'CAST(1 AS BIGINT)')}",
-            f"CREATE INDEX ON {self.table} ({HASH})",
-            f"CREATE INDEX ON {self.table} ({ROW_HASH})",
-            f"ANALYZE {self.table}",
-        ]
+        return made_anew(self.table, self._counted(rows, "CAST(1 AS BIGINT)"), HASH, ROW_HASH)
 
     def merge(self, changes: str, weight: str) -> list[str]:
         """Return the parts of a WITH that bring the table up to date.
