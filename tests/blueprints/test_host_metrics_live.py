@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from tests.cli.conftest import thedata
+from tests.cli.conftest import make_project, running_project, thedata
 
 pytestmark = [pytest.mark.live, pytest.mark.xdist_group("host-metrics")]
 
@@ -26,15 +26,8 @@ PRESENT = {"materialize": "", "clickhouse": " FINAL", "questdb": " WHERE NOT _de
 @pytest.fixture(scope="module")
 def hosts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The project, up and applied, without messages."""
-    project = tmp_path_factory.mktemp("hosts") / "hosts"
-    made = thedata("init", str(project), "--blueprint", "host-metrics", "--yes", cwd=project.parent)
-    assert made.returncode == 0, made.stderr
-    started = thedata("up", cwd=project)
-    try:
-        assert started.returncode == 0, started.stdout + started.stderr
+    with running_project(make_project(tmp_path_factory.mktemp("hosts") / "hosts", "host-metrics")) as project:
         yield project
-    finally:
-        thedata("down", cwd=project)
 
 
 def rows(project: Path, engine: str, sql: str) -> list[list[Any]]:

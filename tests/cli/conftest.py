@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -14,6 +15,11 @@ import pytest
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
+def clean_environment() -> Mapping[str, str]:
+    """Return this process's environment without what steers the program."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("THEDATA_")}
+
+
 def thedata(
     *arguments: str,
     cwd: Path,
@@ -22,7 +28,6 @@ def thedata(
     environment: Mapping[str, str] | None = None,
 ) -> subprocess.CompletedProcess[str]:
     """Run the program to its end, without a terminal."""
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("THEDATA_")}
     return subprocess.run(
         [sys.executable, "-m", "thedata_cli", *arguments],
         cwd=cwd,
@@ -32,8 +37,34 @@ def thedata(
         text=True,
         timeout=timeout,
         check=False,
-        env={**clean, **(environment or {})},
+        env={**clean_environment(), **(environment or {})},
     )
+
+
+def write_files(directory: Path, files: Mapping[str, str]) -> Path:
+    """Write files by their paths in a directory; return the directory."""
+    for name, text in files.items():
+        (directory / name).parent.mkdir(parents=True, exist_ok=True)
+        (directory / name).write_text(text)
+    return directory
+
+
+def make_project(directory: Path, blueprint: str) -> Path:
+    """Make a project of a blueprint, with its defaults; return its directory."""
+    made = thedata("init", str(directory), "--blueprint", blueprint, "--yes", cwd=directory.parent)
+    assert made.returncode == 0, made.stderr
+    return directory
+
+
+@contextlib.contextmanager
+def running_project(directory: Path) -> Iterator[Path]:
+    """Have a project up and applied for the time of the block."""
+    try:
+        done = thedata("up", cwd=directory)
+        assert done.returncode == 0, done.stdout + done.stderr
+        yield directory
+    finally:
+        thedata("down", cwd=directory)
 
 
 @pytest.fixture
@@ -49,12 +80,5 @@ def run(tmp_path: Path) -> Run:
 @pytest.fixture(scope="session")
 def flights(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The flights project, up and applied, without events; tests of one worker process share it."""
-    project = tmp_path_factory.mktemp("cli") / "flights"
-    made = thedata("init", str(project), "--blueprint", "flights", "--yes", cwd=project.parent)
-    assert made.returncode == 0, made.stderr
-    started = thedata("up", cwd=project)
-    try:
-        assert started.returncode == 0, started.stdout + started.stderr
+    with running_project(make_project(tmp_path_factory.mktemp("cli") / "flights", "flights")) as project:
         yield project
-    finally:
-        thedata("down", cwd=project)

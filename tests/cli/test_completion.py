@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.cli.conftest import clean_environment, write_files
+
 Complete = Callable[..., list[str]]
 
 FILES = {
@@ -28,24 +30,16 @@ FILES = {
 }
 
 
-def write(directory: Path, files: dict[str, str]) -> Path:
-    for name, text in files.items():
-        (directory / name).parent.mkdir(parents=True, exist_ok=True)
-        (directory / name).write_text(text)
-    return directory
-
-
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write(tmp_path_factory.mktemp("completion") / "small", FILES)
+    return write_files(tmp_path_factory.mktemp("completion") / "small", FILES)
 
 
 def ask(cwd: Path, **environment: str) -> str:
     """Run the program as a shell's script does; whatever the line is, it must end well and say nothing else."""
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("THEDATA_")}
     done = subprocess.run(
         [sys.executable, "-m", "thedata_cli"],
-        cwd=cwd, capture_output=True, text=True, check=False, timeout=60, env={**clean, **environment},
+        cwd=cwd, capture_output=True, text=True, check=False, timeout=60, env={**clean_environment(), **environment},
     )  # fmt: skip
     assert (done.returncode, done.stderr) == (0, "")
     return done.stdout
@@ -123,7 +117,7 @@ def test_where_there_is_no_project_there_are_no_names(tmp_path: Path, line: str)
 @pytest.fixture(scope="module")
 def broken(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project with mistakes in every file."""
-    project = write(
+    project = write_files(
         tmp_path_factory.mktemp("completion") / "broken",
         {
             "thedata.yaml": "name: broken\ncomponents:\n  nats: {no: such}\n  questbd: {}\n  questdb:\n",

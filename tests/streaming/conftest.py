@@ -14,7 +14,7 @@ from typing import Any
 import psutil
 import pytest
 
-from tests.cli.conftest import thedata
+from tests.cli.conftest import running_project, thedata, write_files
 from thedata_cli.component_api.live import CanQuery
 from thedata_cli.project.load import load_project
 from thedata_cli.stack.live_stack import connect
@@ -193,14 +193,5 @@ def _plain(value: Any) -> Any:
 
 @pytest.fixture(scope="session")
 def sensors(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sensors]:
-    directory = tmp_path_factory.mktemp("streaming") / "sensors"
-    for name, text in FILES.items():
-        file = directory / name
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(text)
-    stack = Sensors(directory)
-    try:
-        stack.run("up")
-        yield stack
-    finally:
-        thedata("down", cwd=directory)
+    with running_project(write_files(tmp_path_factory.mktemp("streaming") / "sensors", FILES)) as directory:
+        yield Sensors(directory)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -12,7 +11,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from tests.cli.conftest import thedata
+from tests.cli.conftest import clean_environment, running_project, thedata, write_files
 from thedata_cli.cli.commands import app
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -51,16 +50,8 @@ SELECT concat('n', toString(number)) AS name, number * number AS square FROM num
 
 @pytest.fixture(scope="session")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    directory = tmp_path_factory.mktemp("streams_and_queries") / "small"
-    for name, text in FILES.items():
-        (directory / name).parent.mkdir(parents=True, exist_ok=True)
-        (directory / name).write_text(text)
-    try:
-        done = thedata("up", cwd=directory)
-        assert done.returncode == 0, done.stdout + done.stderr
+    with running_project(write_files(tmp_path_factory.mktemp("streams_and_queries") / "small", FILES)) as directory:
         yield directory
-    finally:
-        thedata("down", cwd=directory)
 
 
 @pytest.fixture
@@ -86,14 +77,13 @@ def run_inside(project: Path) -> RunInside:
 @contextlib.contextmanager
 def started(*arguments: str, cwd: Path) -> Iterator[subprocess.Popen[bytes]]:
     """Run the program beside the test."""
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("THEDATA_")}
     with subprocess.Popen(
         [sys.executable, "-m", "thedata_cli", *arguments],
         cwd=cwd,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        env=clean,
+        env=clean_environment(),
     ) as process:
         try:
             yield process

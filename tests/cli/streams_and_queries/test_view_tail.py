@@ -15,7 +15,7 @@ import psycopg
 import pytest
 from typer.testing import CliRunner, Result
 
-from tests.cli.conftest import thedata
+from tests.cli.conftest import running_project, thedata, write_files
 from tests.cli.streams_and_queries.conftest import started
 from thedata_cli.cli.commands import app
 
@@ -39,16 +39,8 @@ Execute = Callable[[str], None]
 
 @pytest.fixture(scope="session")
 def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    directory = tmp_path_factory.mktemp("view_tail") / "watched"
-    for name, text in FILES.items():
-        (directory / name).parent.mkdir(parents=True, exist_ok=True)
-        (directory / name).write_text(text)
-    try:
-        done = thedata("up", cwd=directory)
-        assert done.returncode == 0, done.stdout + done.stderr
+    with running_project(write_files(tmp_path_factory.mktemp("view_tail") / "watched", FILES)) as directory:
         yield directory
-    finally:
-        thedata("down", cwd=directory)
 
 
 @pytest.fixture(scope="session")
