@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import datetime
-import os
-import signal
 import uuid
-from collections.abc import Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -15,55 +11,38 @@ from typing import Any
 import pytest
 from tests.components.clickhouse.server_process import start_clickhouse
 from tests.components.clickhouse.stack import Stack, connected, table
+from tests.components.mirroring import (
+    NAMES,
+    START,
+    assert_readers_see_whole_changes,
+    changes,
+    columns,
+    kill_while_it_writes,
+    route_to,
+    row,
+    snapshot,
+)
 
-from thedata_cli.component_api.live import ResultColumn
 from thedata_cli.component_api.routes import ViewRoute
-from thedata_cli.component_api.views import MirrorWriter, ViewChange, ViewChanges
-from thedata_cli.errors import ServiceUnreachableError, StatementRejectedError
+from thedata_cli.component_api.views import ViewChange, ViewChanges
+from thedata_cli.errors import StatementRejectedError
 from thedata_cli.plan.changes import Step
-from thedata_cli.plan.resources import ResourceId
 
 pytestmark = pytest.mark.live
 
 UTC = datetime.UTC
-START = datetime.datetime(2013, 1, 1, tzinfo=UTC)
 COLUMNS = [
     {"name": "hour", "type": "DateTime64(6, 'UTC')"},
     {"name": "carrier", "type": "LowCardinality(String)"},
     {"name": "departures", "type": "Int64"},
     {"name": "late", "type": "Nullable(Int64)"},
 ]
-NAMES = ("hour", "carrier", "departures", "late")
-
-
-def route_for(*key: str) -> ViewRoute:
-    view, target = ResourceId("materialize", "view", "delays"), ResourceId("clickhouse", "table", "delays")
-    return ViewRoute("delays", view, key, target, 0.1)
-
-
-ROUTE = route_for("hour", "carrier")
-
-
-def columns(*names: str) -> list[ResultColumn]:
-    return [ResultColumn(name, "text") for name in names]
+ROUTE = route_to("clickhouse", "hour", "carrier")
 
 
 async def declare(stack: Stack, route: ViewRoute = ROUTE, **values: Any) -> None:
     stack.view_routes = (route,)
     await stack.apply(table("delays", **{"columns": COLUMNS} | values))
-
-
-def row(number: int, departures: int, late: int | None = None) -> tuple[Any, ...]:
-    return START + datetime.timedelta(hours=number // 3), ("UA", "AA", "B6")[number % 3], departures, late
-
-
-def snapshot(until: int, *rows: tuple[Any, ...]) -> ViewChanges:
-    return ViewChanges(until, [ViewChange(values, 1) for values in rows], is_snapshot=True)
-
-
-def changes(until: int, *upserts: tuple[Any, ...], gone: Sequence[tuple[Any, ...]] = ()) -> ViewChanges:
-    told = [ViewChange(values, 1) for values in upserts] + [ViewChange(values, -1) for values in gone]
-    return ViewChanges(until, told)
 
 
 async def shown(stack: Stack) -> list[tuple[Any, ...]]:
@@ -117,32 +96,10 @@ async def test_the_order_of_columns_and_columns_of_the_table_alone_do_not_matter
 
 
 async def test_a_reader_sees_whole_changes_only(stack: Stack) -> None:
-    """Every row of a change has its number; a reader that sees two numbers has seen half of one."""
     await declare(stack)
-    seen: set[tuple[Any, ...]] = set()
-    is_over = False
-
-    async def read() -> None:
-        while not is_over:
-            found = await stack.rows("SELECT min(late), max(late), count(), sum(departures) FROM delays FINAL")
-            low, high, count, total = found[0]
-            assert (low, total) == (high, (low or 0) * count), found
-            seen.add((low, count))
-
+    totals = "SELECT min(late), max(late), count(), sum(departures) FROM delays FINAL"
     async with stack.live.open_mirror(ROUTE, columns(*NAMES)) as writer:
-        await writer.write(snapshot(1_000, *(row(number, 0, 0) for number in range(5_000))))
-        reading = [asyncio.create_task(read()) for _ in range(2)]
-        for version in range(1, 20):
-            gone = 5_000 if version % 2 else 3_000
-            written = [row(number, version, version) for number in range(8_000 - gone)]
-            if version % 3:
-                await writer.write(changes(version, *written, gone=[row(n, 0) for n in range(8_000 - gone, 8_000)]))
-            else:
-                await writer.write(snapshot(version, *written))
-        is_over = True
-        await asyncio.gather(*reading)
-    assert len(seen) > 5
-    assert {count for _, count in seen} == {3_000, 5_000}
+        await assert_readers_see_whole_changes(writer, lambda: stack.rows(totals))
 
 
 EVERY_TYPE: list[tuple[str, Any, Any]] = [
@@ -194,9 +151,9 @@ EVERY_TYPE: list[tuple[str, Any, Any]] = [
 async def test_every_type_arrives_and_a_deletion_has_values_that_can_be_read(stack: Stack) -> None:
     names = [f"c{number}" for number in range(len(EVERY_TYPE))]
     typed = [{"name": name, "type": each[0]} for name, each in zip(names, EVERY_TYPE, strict=True)]
-    await declare(stack, route_for("id"), columns=[{"name": "id", "type": "Int64"}, *typed])
+    await declare(stack, route_to("clickhouse", "id"), columns=[{"name": "id", "type": "Int64"}, *typed])
     values = [value for _, value, _ in EVERY_TYPE]
-    async with stack.live.open_mirror(route_for("id"), columns("id", *names)) as writer:
+    async with stack.live.open_mirror(route_to("clickhouse", "id"), columns("id", *names)) as writer:
         await writer.write(snapshot(1, (1, *values), (2, *values)))
         await writer.write(ViewChanges(2, [ViewChange((2, *[None] * len(values)), -1)]))
         await writer.write(changes(3, (3, *values)))
@@ -230,7 +187,7 @@ KEYS: list[tuple[str, list[Any]]] = [
 
 async def test_keys_of_every_type_are_compared_as_the_server_holds_them(stack: Stack) -> None:
     for type_name, keys in KEYS:
-        key = route_for("k")
+        key = route_to("clickhouse", "k")
         await declare(stack, key, columns=[{"name": "k", "type": type_name}, {"name": "n", "type": "Int64"}])
         async with stack.live.open_mirror(key, columns("k", "n")) as writer:
             await writer.write(snapshot(1_000, *((value, number) for number, value in enumerate(keys))))
@@ -250,7 +207,7 @@ async def test_keys_of_every_type_are_compared_as_the_server_holds_them(stack: S
 
 
 async def test_a_row_of_another_that_is_finer_than_any_of_the_view_goes(stack: Stack) -> None:
-    key = route_for("k")
+    key = route_to("clickhouse", "k")
     await declare(stack, key, columns=[{"name": "k", "type": "DateTime64(9, 'UTC')"}])
     await stack.rows("INSERT INTO delays (k) VALUES ('2013-01-01 00:00:00.000000001')")
     async with stack.live.open_mirror(key, columns("k")) as writer:
@@ -291,7 +248,7 @@ async def test_a_value_that_does_not_fit_is_named_with_its_row_and_nothing_is_wr
         "UUID": uuid.UUID(int=1), "Bool": True, "FixedString(2)": "a", "IPv4": "1.1.1.1", "Enum8('a' = 1)": "a",
         "Array(Int64)": [1], "DateTime": START, "Date": datetime.date(2013, 1, 1),
     }  # fmt: skip
-    key = route_for("k")
+    key = route_to("clickhouse", "k")
     await declare(stack, key, columns=[{"name": "k", "type": "Int64"}, {"name": "n", "type": type_name}])
     good = fitting.get(type_name, 1)
     async with stack.live.open_mirror(key, columns("k", "n")) as writer:
@@ -315,7 +272,7 @@ async def test_a_value_that_does_not_fit_is_named_with_its_row_and_nothing_is_wr
     ],
 )
 async def test_a_key_is_never_rounded(stack: Stack, type_name: str, value: Any) -> None:
-    key = route_for("k")
+    key = route_to("clickhouse", "k")
     await declare(stack, key, columns=[{"name": "k", "type": type_name}])
     async with stack.live.open_mirror(key, columns("k")) as writer:
         with pytest.raises(StatementRejectedError, match="does not fit"):
@@ -323,7 +280,7 @@ async def test_a_key_is_never_rounded(stack: Stack, type_name: str, value: Any) 
 
 
 async def test_a_key_that_comes_twice_is_refused(stack: Stack) -> None:
-    key = route_for("k")
+    key = route_to("clickhouse", "k")
     await declare(stack, key, columns=[{"name": "k", "type": "UUID"}, {"name": "n", "type": "Int64"}])
     text = str(uuid.UUID(int=0xA))
     async with stack.live.open_mirror(key, columns("k", "n")) as writer:
@@ -387,7 +344,7 @@ async def test_a_table_of_another_shape_is_refused(stack: Stack, clauses: str) -
 
 async def test_a_large_snapshot_is_one_part(stack: Stack) -> None:
     """The server cuts an insert into blocks of about a million rows unless it is told not to."""
-    key = route_for("k")
+    key = route_to("clickhouse", "k")
     await declare(stack, key, columns=[{"name": "k", "type": "Int64"}])
     async with stack.live.open_mirror(key, columns("k")) as writer:
         await writer.write(snapshot(1, *((number,) for number in range(1_050_000))))
@@ -413,18 +370,10 @@ async def test_a_server_killed_in_the_middle_of_a_write_shows_all_or_nothing_and
                     assert await stack.rows("SELECT count(), sum(departures) FROM delays FINAL") == [(20_000, 40_000)]
                     await writer.write(before)
                     if delay_s is not None:
-                        await _kill_while_it_writes(writer, after, server.process.pid, delay_s)
+                        await kill_while_it_writes(writer, after, server.process, delay_s)
         finally:
             server.process.kill()
             server.process.wait()
-
-
-async def _kill_while_it_writes(writer: MirrorWriter, changes: ViewChanges, pid: int, delay_s: float) -> None:
-    writing = asyncio.ensure_future(writer.write(changes))
-    await asyncio.wait([writing], timeout=delay_s)
-    os.kill(pid, signal.SIGKILL)
-    (found,) = await asyncio.gather(writing, return_exceptions=True)
-    assert isinstance(found, ServiceUnreachableError | None)
 
 
 async def test_rows_that_are_gone_can_be_cleared_away(stack: Stack) -> None:

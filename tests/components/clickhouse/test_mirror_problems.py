@@ -6,18 +6,14 @@ from typing import Any
 
 import pytest
 from tests.components.clickhouse.stack import table, view
+from tests.components.mirroring import route_to
 
 from thedata_cli.component_api.component import ProjectView
 from thedata_cli.component_api.contracts import Contract, ContractField, FieldType
 from thedata_cli.component_api.declarations import AnyDeclared
-from thedata_cli.component_api.routes import ViewRoute
 from thedata_cli.components.clickhouse.component import ClickHouseComponent
-from thedata_cli.plan.resources import ResourceId
 
-ROUTE = ViewRoute(
-    "delays", ResourceId("materialize", "view", "delays"), ("hour", "carrier"),
-    ResourceId("clickhouse", "table", "delays"), 0.1,
-)  # fmt: skip
+ROUTE = route_to("clickhouse", "hour", "carrier")
 HOUR = {"name": "hour", "type": "DateTime64(6, 'UTC')"}
 CARRIER = {"name": "carrier", "type": "LowCardinality(String)"}
 COUNT = {"name": "count", "type": "Nullable(Int64)"}

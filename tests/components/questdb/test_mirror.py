@@ -2,67 +2,48 @@
 
 from __future__ import annotations
 
-import asyncio
 import datetime
 import uuid
-from collections.abc import Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
+from tests.components.mirroring import (
+    NAMES,
+    START,
+    assert_readers_see_whole_changes,
+    changes,
+    columns,
+    kill_while_it_writes,
+    route_to,
+    row,
+    snapshot,
+)
 from tests.components.questdb.cases import COMPONENT, apply, plan_of, project, run, table
 from tests.components.questdb_process import QuestDBServer, running_questdb
 
 from thedata_cli.component_api.component import ProjectView
-from thedata_cli.component_api.live import ResultColumn
 from thedata_cli.component_api.routes import ViewRoute
-from thedata_cli.component_api.views import MirrorWriter, ViewChange, ViewChanges
+from thedata_cli.component_api.views import ViewChange, ViewChanges
 from thedata_cli.components.questdb.live import QuestDBLive
-from thedata_cli.errors import ServiceUnreachableError, StatementRejectedError
+from thedata_cli.errors import StatementRejectedError
 from thedata_cli.plan.changes import Step
-from thedata_cli.plan.resources import ResourceId
 
 pytestmark = pytest.mark.live
 
 UTC = datetime.UTC
-START = datetime.datetime(2013, 1, 1, tzinfo=UTC)
 HOUR = {"name": "hour", "type": "TIMESTAMP"}
 COLUMNS = [
     HOUR, {"name": "carrier", "type": "SYMBOL"}, {"name": "departures", "type": "LONG"},
     {"name": "late", "type": "INT"},
 ]  # fmt: skip
-NAMES = ("hour", "carrier", "departures", "late")
-
-
-def route_for(*key: str) -> ViewRoute:
-    view, target = ResourceId("materialize", "view", "delays"), ResourceId("questdb", "table", "delays")
-    return ViewRoute("delays", view, key, target, 0.1)
-
-
-ROUTE = route_for("hour", "carrier")
-
-
-def columns(*names: str) -> list[ResultColumn]:
-    return [ResultColumn(name, "text") for name in names]
+ROUTE = route_to("questdb", "hour", "carrier")
 
 
 def declared(route: ViewRoute = ROUTE, **attributes: Any) -> ProjectView:
     values = {"columns": COLUMNS, "timestamp": "hour", "partition_by": "day"} | attributes
     return project(table("delays", **values), view_routes=[route])
-
-
-def row(number: int, departures: int, late: int | None = None) -> tuple[Any, ...]:
-    return START + datetime.timedelta(hours=number // 3), ("UA", "AA", "B6")[number % 3], departures, late
-
-
-def snapshot(until: int, *rows: tuple[Any, ...]) -> ViewChanges:
-    return ViewChanges(until, [ViewChange(values, 1) for values in rows], is_snapshot=True)
-
-
-def changes(until: int, *upserts: tuple[Any, ...], gone: Sequence[tuple[Any, ...]] = ()) -> ViewChanges:
-    told = [ViewChange(values, 1) for values in upserts] + [ViewChange(values, -1) for values in gone]
-    return ViewChanges(until, told)
 
 
 async def shown(live: QuestDBLive) -> list[tuple[Any, ...]]:
@@ -116,37 +97,13 @@ async def test_the_order_of_columns_and_columns_of_the_table_alone_do_not_matter
 
 
 async def test_a_reader_sees_whole_changes_only(live: QuestDBLive, server: QuestDBServer) -> None:
-    """Every row of a change has its number; a reader that sees two numbers has seen half of one."""
     await apply(live, declared())
-    seen: set[tuple[Any, ...]] = set()
-    is_over = False
-
-    async def read(reader: QuestDBLive) -> None:
-        while not is_over:
-            found = await run(
-                reader, "SELECT min(late), max(late), count(), sum(departures) FROM delays WHERE NOT _deleted"
-            )
-            low, high, count, total = found[0]
-            assert (low, total) == (high, (low or 0) * count), found
-            seen.add((low, count))
-
+    totals = "SELECT min(late), max(late), count(), sum(departures) FROM delays WHERE NOT _deleted"
     async with (
-        COMPONENT.connect(server.endpoint, "flights") as connected,
+        COMPONENT.connect(server.endpoint, "flights") as reader,
         live.open_mirror(ROUTE, columns(*NAMES)) as writer,
     ):
-        await writer.write(snapshot(1_000, *(row(number, 0, 0) for number in range(5_000))))
-        reading = [asyncio.create_task(read(cast(QuestDBLive, connected))) for _ in range(2)]
-        for version in range(1, 20):
-            gone = 5_000 if version % 2 else 3_000
-            written = [row(number, version, version) for number in range(8_000 - gone)]
-            if version % 3:
-                await writer.write(changes(version, *written, gone=[row(n, 0) for n in range(8_000 - gone, 8_000)]))
-            else:
-                await writer.write(snapshot(version, *written))
-        is_over = True
-        await asyncio.gather(*reading)
-    assert len(seen) > 5
-    assert {count for _, count in seen} == {3_000, 5_000}
+        await assert_readers_see_whole_changes(writer, lambda: run(cast(QuestDBLive, reader), totals))
 
 
 EVERY_TYPE: list[tuple[str, Any, Any]] = [
@@ -196,7 +153,7 @@ EVERY_TYPE: list[tuple[str, Any, Any]] = [
 async def test_every_type_arrives(live: QuestDBLive) -> None:
     names = [f"c{number}" for number in range(len(EVERY_TYPE))]
     typed = [{"name": name, "type": each[0]} for name, each in zip(names, EVERY_TYPE, strict=True)]
-    key = route_for("hour")
+    key = route_to("questdb", "hour")
     await apply(live, declared(key, columns=[HOUR, *typed]))
     values = [value for _, value, _ in EVERY_TYPE]
     hours = [START + datetime.timedelta(hours=number) for number in range(3)]
@@ -228,7 +185,7 @@ KEYS: list[tuple[str, list[Any]]] = [
 
 
 async def test_keys_of_every_type_are_compared_as_the_server_holds_them(live: QuestDBLive) -> None:
-    key = route_for("hour", "k")
+    key = route_to("questdb", "hour", "k")
     numbers = "SELECT n FROM delays WHERE NOT _deleted ORDER BY n"
     for type_name, keys in KEYS:
         await apply(live, declared(key, columns=[HOUR, {"name": "k", "type": type_name}, {"name": "n", "type": "INT"}]))
@@ -272,7 +229,7 @@ async def test_a_value_that_does_not_fit_is_named_with_its_row_and_nothing_is_wr
         "UUID": uuid.UUID(int=1), "BOOLEAN": True, "IPv4": "1.1.1.1", "CHAR": "a", "VARCHAR": "a",
         "TIMESTAMP_NS": START,
     }  # fmt: skip
-    key = route_for("hour")
+    key = route_to("questdb", "hour")
     await apply(live, declared(key, columns=[HOUR, {"name": "n", "type": type_name}]))
     good = fitting.get(type_name, 1)
     hours = [START + datetime.timedelta(hours=number) for number in range(20)]
@@ -296,7 +253,7 @@ async def test_a_time_that_no_designated_timestamp_can_be_is_refused(live: Quest
 
 
 async def test_a_key_that_comes_twice_is_refused(live: QuestDBLive) -> None:
-    key = route_for("hour", "k")
+    key = route_to("questdb", "hour", "k")
     await apply(live, declared(key, columns=[HOUR, {"name": "k", "type": "UUID"}]))
     text = str(uuid.UUID(int=0xA))
     async with live.open_mirror(key, columns("hour", "k")) as writer:
@@ -358,7 +315,7 @@ async def test_a_table_of_another_shape_is_refused(live: QuestDBLive) -> None:
 
 async def test_a_large_snapshot_is_one_transaction(live: QuestDBLive) -> None:
     """The server's own limit of uncommitted rows is 500,000; partitions are months here."""
-    key = route_for("hour")
+    key = route_to("questdb", "hour")
     await apply(live, declared(key, columns=[HOUR], partition_by="month"))
     minutes = [START + datetime.timedelta(minutes=number) for number in range(600_000)]
     async with live.open_mirror(key, columns("hour")) as writer:
@@ -399,13 +356,4 @@ async def test_killed_in_the_middle_of_a_write_all_or_nothing_is_there_and_it_ca
                     assert found == [(40_000, 20_000)]
                     await writer.write(before)
                     if delay_s is not None:
-                        await kill_while_it_writes(writer, after, server, delay_s)
-
-
-async def kill_while_it_writes(writer: MirrorWriter, told: ViewChanges, server: QuestDBServer, delay_s: float) -> None:
-    writing = asyncio.ensure_future(writer.write(told))
-    await asyncio.wait([writing], timeout=delay_s)
-    server.process.kill()
-    server.process.wait()
-    (found,) = await asyncio.gather(writing, return_exceptions=True)
-    assert isinstance(found, ServiceUnreachableError | None)
+                        await kill_while_it_writes(writer, after, server.process, delay_s)

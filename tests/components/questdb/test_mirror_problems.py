@@ -5,15 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from tests.components.mirroring import route_to
 from tests.components.questdb.cases import COMPONENT, problems, project, table
 
-from thedata_cli.component_api.routes import ViewRoute
-from thedata_cli.plan.resources import ResourceId
-
-ROUTE = ViewRoute(
-    "delays", ResourceId("materialize", "view", "delays"), ("hour", "carrier"),
-    ResourceId("questdb", "table", "delays"), 0.1,
-)  # fmt: skip
+ROUTE = route_to("questdb", "hour", "carrier")
 HOUR = {"name": "hour", "type": "TIMESTAMP"}
 CARRIER = {"name": "carrier", "type": "SYMBOL"}
 COUNT = {"name": "count", "type": "LONG"}
