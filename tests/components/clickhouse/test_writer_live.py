@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import datetime
 import json
 import os
 import signal
-import uuid
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.components.batches import batch_of, value_of
 from tests.components.clickhouse.server_process import ClickHouseServer, start_clickhouse, stop_clickhouse
 from tests.components.clickhouse.stack import Stack, connected, table
 
@@ -40,15 +39,6 @@ def route_for(contract: Contract) -> Route:
         "events", ResourceId("nats", "stream", "events"), "", contract, ResourceId("clickhouse", "table", "events"),
         "dead-letters", 5000, 0.5,
     )  # fmt: skip
-
-
-def batch_of(contract: Contract, messages: Sequence[dict[str, Any]], *, first: int = 1, again: bool = False) -> Batch:
-    rows = []
-    for sequence, message in enumerate(messages, first):
-        row = contract.decoder.decode(json.dumps(message, ensure_ascii=sequence % 2 == 0).encode())
-        row.sequence = sequence
-        rows.append(row)
-    return Batch(contract, rows, [row.sequence for row in rows] if again else ())
 
 
 def event(number: int, month: int = 1) -> dict[str, Any]:
@@ -82,17 +72,9 @@ EXTREMES: dict[FieldType, list[Any]] = {
 
 def as_stored(kind: FieldType, value: Any) -> Any:
     """The Python object that a query gives for a value of a message."""
-    if value is None:
-        return None
-    if kind is FieldType.DATE:
-        return datetime.date.fromisoformat(value)
-    if kind is FieldType.TIMESTAMP:
-        return datetime.datetime.fromisoformat(value).astimezone(datetime.UTC)
-    if kind is FieldType.FLOAT32:
+    if kind is FieldType.FLOAT32 and value is not None:
         return pytest.approx(value, rel=1e-7)
-    if kind is FieldType.UUID:
-        return uuid.UUID(value)
-    return value
+    return value_of(kind, value)
 
 
 @pytest.mark.parametrize("is_symbol", [False, True])

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import datetime
-import json
-import uuid
-from collections.abc import Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.components.batches import batch_of, value_of
 from tests.components.materialize.emulator_process import Emulator, send, start_emulator, stop_emulator
 from tests.components.materialize.stack import Stack, connected
 
@@ -39,15 +36,6 @@ def route_to(source: str, contract: Contract = EVENTS) -> Route:
         "events", ResourceId("nats", "stream", "events"), "", contract, ResourceId("materialize", "source", source),
         "dead-letters", 5000, 0.05,
     )  # fmt: skip
-
-
-def batch_of(messages: Sequence[Any], *, contract: Contract = EVENTS, first: int = 1, again: bool = False) -> Batch:
-    rows = []
-    for sequence, message in enumerate(messages, first):
-        row = contract.decoder.decode(json.dumps(message, ensure_ascii=sequence % 2 == 0).encode())
-        row.sequence = sequence
-        rows.append(row)
-    return Batch(contract, rows, [row.sequence for row in rows] if again else ())
 
 
 def event(number: int, note: str = "") -> dict[str, Any]:
@@ -82,17 +70,6 @@ CASTS = {
 }  # fmt: skip
 
 
-def as_read(kind: FieldType, value: Any) -> Any:
-    """The Python object that a query gives for a value of a message."""
-    if value is None:
-        return None
-    if kind is FieldType.DATE:
-        return datetime.date.fromisoformat(value)
-    if kind is FieldType.TIMESTAMP:
-        return datetime.datetime.fromisoformat(value).astimezone(datetime.UTC)
-    return uuid.UUID(value) if kind is FieldType.UUID else value
-
-
 async def test_every_value_arrives_and_is_recognised_again(stack: Stack) -> None:
     fields = [ContractField(kind.value, kind, is_required=False, is_nullable=True) for kind in EXTREMES]
     contract = Contract("all", "all", tuple(fields))
@@ -102,12 +79,12 @@ async def test_every_value_arrives_and_is_recognised_again(stack: Stack) -> None
     columns = ", ".join(CASTS[kind].format(kind.value) + f' AS "{kind.value}"' for kind in EXTREMES)
     view = f"CREATE VIEW typed AS SELECT {columns}, (body->>'_sequence')::bigint AS sequence FROM events"
     await stack.apply({"events": SOURCE, "typed": view})
-    assert await write(stack, batch_of(messages, contract=contract)) == []
+    assert await write(stack, batch_of(contract, messages)) == []
     found = await stack.rows("SELECT * FROM typed ORDER BY sequence")
-    expected = [tuple(as_read(kind, message[kind.value]) for kind in EXTREMES) for message in messages]
+    expected = [tuple(value_of(kind, message[kind.value]) for kind in EXTREMES) for message in messages]
     assert [row[:-1] for row in found] == expected
     assert [row[-1] for row in found] == list(range(1, 8))
-    assert await write(stack, batch_of(messages, contract=contract, again=True)) == []
+    assert await write(stack, batch_of(contract, messages, again=True)) == []
     assert await stack.rows("SELECT count(*) FROM typed") == [(7,)]
 
 
@@ -116,15 +93,15 @@ async def test_rows_that_are_there_are_not_written_again(stack: Stack) -> None:
     assert isinstance(stack.live, CanWrite)
     async with stack.live.open_writer(route_to("events")) as writer:
         assert await writer.highest_sequence() == 0
-        await writer.write(batch_of([event(1), event(2)]))
+        await writer.write(batch_of(EVENTS, [event(1), event(2)]))
         assert await writer.highest_sequence() == 2
-        await writer.write(batch_of([event(1), event(2), event(3)], again=True))
+        await writer.write(batch_of(EVENTS, [event(1), event(2), event(3)], again=True))
         assert await stored(stack) == [1, 2, 3]
 
 
 async def test_a_stream_that_was_made_anew_counts_from_1_again(stack: Stack) -> None:
     await stack.apply({"events": SOURCE})
-    await write(stack, batch_of([event(1), event(2)]), batch_of([event(1), event(3)], again=True))
+    await write(stack, batch_of(EVENTS, [event(1), event(2)]), batch_of(EVENTS, [event(1), event(3)], again=True))
     assert await stored(stack) == [1, 2, 3]
 
 
@@ -134,14 +111,14 @@ async def test_what_others_sent_does_not_disturb(stack: Stack, materialize: Emul
         for body in ('{"_sequence": "x"}', '{"_sequence": 1.5}', "[]", "7", '{"_sequence": -1}'):
             send(materialize, "events", body)
         assert await writer.highest_sequence() == 0
-        await writer.write(batch_of([event(1)], again=True))
+        await writer.write(batch_of(EVENTS, [event(1)], again=True))
         assert await writer.highest_sequence() == 1
 
 
 async def test_a_row_that_cannot_be_stored_is_told_and_the_others_are_stored(stack: Stack) -> None:
     await stack.apply({"events": SOURCE})
     messages = [event(number, "bad\x00" if number in (3, 17) else "") for number in range(1, 21)]
-    rejected = await write(stack, batch_of(messages))
+    rejected = await write(stack, batch_of(EVENTS, messages))
     assert [row.sequence for row in rejected] == [3, 17]
     assert all("failed to deserialize body as Jsonb" in row.reason for row in rejected)
     assert await stored(stack) == [number for number in range(1, 21) if number not in (3, 17)]
@@ -151,7 +128,7 @@ async def test_a_large_batch_is_several_requests_and_a_row_that_is_too_large_is_
     await stack.apply({"events": SOURCE})
     sizes = [2**20, 3 * 2**20, 6 * 2**20, 5 * 2**20 - 1000, *[2**20] * 9]
     messages = [event(number, "x" * size) for number, size in enumerate(sizes, 1)]
-    rejected = await write(stack, batch_of(messages))
+    rejected = await write(stack, batch_of(EVENTS, messages))
     assert rejected == [RejectedRow(3, "Materialize: length limit exceeded")]
     assert await stored(stack) == [number for number in range(1, 14) if number != 3]
     requests = await stack.rows(
@@ -165,31 +142,31 @@ async def test_rows_are_signed_with_the_secret_of_the_check(
     stack: Stack, materialize: Emulator, tmp_path: Path
 ) -> None:
     await stack.apply(SIGNED)
-    await write(stack, batch_of([event(1, "é")]))
+    await write(stack, batch_of(EVENTS, [event(1, "é")]))
     assert await stored(stack) == [1]
     async with connected(materialize, tmp_path, {"webhook_key": "another"}) as rotated:
         with pytest.raises(StatementRejectedError, match=r"failed to validate the request \(400\)") as raised:
-            await write(rotated, batch_of([event(2)]))
+            await write(rotated, batch_of(EVENTS, [event(2)]))
         assert "constant_time_eq" in raised.value.detail
         assert "base64 of the HMAC-SHA-256 of the body with the secret webhook_key" in raised.value.hint
         assert str(await rotated.apply(SIGNED)) == "update materialize/secret/webhook_key: value differs"
-        await write(rotated, batch_of([event(2)]))
+        await write(rotated, batch_of(EVENTS, [event(2)]))
         assert await stored(stack) == [1, 2]
     with pytest.raises(StatementRejectedError, match="failed to validate"):
-        await write(stack, batch_of([event(3)]))
+        await write(stack, batch_of(EVENTS, [event(3)]))
 
 
 async def test_a_secret_that_is_not_known_here_is_named(stack: Stack, materialize: Emulator, tmp_path: Path) -> None:
     await stack.apply(SIGNED)
     async with connected(materialize, tmp_path, {}) as other:
         with pytest.raises(StatementRejectedError, match="asks for the secret webhook_key, whose value is not known"):
-            await write(other, batch_of([event(1)]))
+            await write(other, batch_of(EVENTS, [event(1)]))
 
 
 async def test_a_check_that_does_not_sign_is_shown(stack: Stack) -> None:
     await stack.apply({"events": f"{SOURCE} CHECK (WITH (HEADERS) headers->'x-key' = 'k')"})
     with pytest.raises(StatementRejectedError, match="failed to validate") as raised:
-        await write(stack, batch_of([event(1)]))
+        await write(stack, batch_of(EVENTS, [event(1)]))
     assert "its CHECK has no SECRET" in raised.value.hint
 
 
@@ -208,13 +185,13 @@ async def test_a_source_that_is_missing_or_went_away_says_what_to_do(stack: Stac
     async with stack.live.open_writer(route_to("events")) as writer:
         await stack.apply({})
         with pytest.raises(StatementRejectedError, match=r"no object was found .* \(404\)") as raised:
-            await writer.write(batch_of([event(1)]))
+            await writer.write(batch_of(EVENTS, [event(1)]))
         assert "thedata apply" in raised.value.hint
 
 
 async def test_a_server_that_is_killed_in_the_middle_makes_no_duplicates(tmp_path: Path) -> None:
     emulator = start_emulator(tmp_path / "data")
-    batch = batch_of([event(number, "x" * 2**20) for number in range(1, 41)])
+    batch = batch_of(EVENTS, [event(number, "x" * 2**20) for number in range(1, 41)])
     try:
         async with connected(emulator, tmp_path) as stack:
             await stack.apply({"events": SOURCE})
@@ -265,4 +242,4 @@ async def test_no_answer_but_that_of_a_bad_row_makes_dead_letters(
             assert isinstance(live, CanWrite)
             async with live.open_writer(route_to("events")) as writer:
                 with pytest.raises(kind, match=f"{status}" if status else "does not answer"):
-                    await writer.write(batch_of([event(1), event(2)]))
+                    await writer.write(batch_of(EVENTS, [event(1), event(2)]))

@@ -51,6 +51,11 @@ class Lab:
         for sql in statements:
             self.connection.execute(sql.encode())
 
+    def make_views(self, queries: Mapping[str, str]) -> None:
+        """Make each view materialized, and once more as a query that is computed whenever it is asked."""
+        for name, query in queries.items():
+            self.run(f"CREATE VIEW {name}_query AS {query}", f"CREATE MATERIALIZED VIEW {name} AS {query}")
+
     def rows(self, sql: str) -> list[tuple[Any, ...]]:
         """All rows of a query, in an order of their own."""
         return sorted(self.connection.execute(sql.encode()).fetchall(), key=repr)

@@ -63,8 +63,7 @@ def make(lab: Lab) -> None:
         "CREATE TABLE facts (k text, x int, until timestamptz)",
         TYPED,
     )
-    for name, query in QUERIES.items():
-        lab.run(f"CREATE VIEW {name}_query AS {query}", f"CREATE MATERIALIZED VIEW {name} AS {query}")
+    lab.make_views(QUERIES)
 
 
 def on_grid(steps: int) -> int:
